@@ -1,0 +1,263 @@
+"""How is the platform configured? Everything comes from the environment; a secret may also stand in a file, NAME_FILE."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, unquote, urlsplit
+
+from django.core.exceptions import ImproperlyConfigured
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+VB_HOME = Path(os.environ.get("VB_HOME", BASE_DIR / ".vb"))
+
+
+def env(name: str, default: str = "") -> str:
+    """The setting's text; where NAME_FILE is set, the contents of that file."""
+    path = os.environ.get(f"{name}_FILE")
+    if path:
+        return Path(path).read_text(encoding="utf-8").strip()
+    return os.environ.get(name, default)
+
+
+def env_bool(name: str, *, default: bool) -> bool:
+    """True for 1, true, yes, on; False for 0, false, no, off and the empty text."""
+    text = env(name, "1" if default else "0").strip().lower()
+    if text in {"1", "true", "yes", "on"}:
+        return True
+    if text in {"0", "false", "no", "off", ""}:
+        return False
+    raise ImproperlyConfigured(f"{name} is {text!r}; write 1 or 0")
+
+
+def env_int(name: str, default: int) -> int:
+    """The setting as a whole number."""
+    text = env(name, str(default))
+    try:
+        return int(text)
+    except ValueError as err:
+        raise ImproperlyConfigured(f"{name} is {text!r}; write a whole number") from err
+
+
+def env_list(name: str, default: str = "") -> list[str]:
+    """The setting's comma-separated parts."""
+    return [part.strip() for part in env(name, default).split(",") if part.strip()]
+
+
+def database(url: str) -> dict[str, Any]:
+    """Django's database settings from `postgresql://user:password@host:port/name?host=/socket/dir`."""
+    parts = urlsplit(url)
+    if parts.scheme not in {"postgres", "postgresql"}:
+        raise ImproperlyConfigured("DATABASE_URL must start with postgresql://; no other database is supported")
+    query = parse_qs(parts.query)
+    return {
+        "ENGINE": "django.db.backends.postgresql",
+        "NAME": unquote(parts.path.lstrip("/")) or "voltbazaar",
+        "USER": unquote(parts.username or ""),
+        "PASSWORD": unquote(parts.password or ""),
+        "HOST": query.get("host", [parts.hostname or ""])[0],
+        "PORT": str(parts.port or ""),
+        "CONN_MAX_AGE": 600,
+        "CONN_HEALTH_CHECKS": True,
+        "OPTIONS": {
+            "connect_timeout": 3,
+            "tcp_user_timeout": 5000,
+            "keepalives_idle": 3,
+            "keepalives_interval": 1,
+            "keepalives_count": 3,
+            "options": "-c statement_timeout=15000 -c lock_timeout=3000 -c idle_in_transaction_session_timeout=10000",
+        },
+        "TEST": {"NAME": env("VB_TEST_DB") or None},
+    }
+
+
+DEBUG = env_bool("DEBUG", default=False)
+SECRET_KEY = env("SECRET_KEY")
+if not SECRET_KEY:
+    raise ImproperlyConfigured("SECRET_KEY is not set; give a long random text in SECRET_KEY or SECRET_KEY_FILE")
+ALLOWED_HOSTS = env_list("ALLOWED_HOSTS", "127.0.0.1,localhost" if DEBUG else "")
+CSRF_TRUSTED_ORIGINS = env_list("CSRF_TRUSTED_ORIGINS")
+
+DATABASE_URL = env("DATABASE_URL", "postgresql:///voltbazaar")
+REDIS_URL = env("REDIS_URL", "redis://127.0.0.1:6379/0")
+DATABASES = {"default": database(DATABASE_URL)}
+
+INSTALLED_APPS = [
+    "unfold",
+    "unfold.contrib.filters",
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "django.contrib.humanize",
+    "rest_framework",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
+    "catalog",
+    "orders",
+    "fulfillment",
+    "support",
+    "bpp",
+]
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "csp.middleware.CSPMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ]
+        },
+    }
+]
+ROOT_URLCONF = "bpp.urls"
+WSGI_APPLICATION = "bpp.wsgi.application"
+ASGI_APPLICATION = "bpp.asgi.application"
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 10}},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+]
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+LANGUAGE_CODE = "en"
+TIME_ZONE = "Asia/Kolkata"
+USE_TZ = True
+STATIC_URL = "static/"
+STATIC_ROOT = VB_HOME / "static"
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
+}
+WHITENOISE_USE_FINDERS = DEBUG
+
+# Security: strict unless DEBUG is on
+SECURE_SSL_REDIRECT = env_bool("SECURE_SSL_REDIRECT", default=not DEBUG)
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if env_bool("BEHIND_PROXY", default=False) else None
+SECURE_HSTS_SECONDS = 0 if DEBUG else 31_536_000
+SECURE_HSTS_INCLUDE_SUBDOMAINS = not DEBUG
+SECURE_HSTS_PRELOAD = not DEBUG
+SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$", r"^metrics$", r"^beckn/"]
+SECURE_REFERRER_POLICY = "no-referrer" if not DEBUG else "same-origin"
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = not DEBUG
+SESSION_COOKIE_AGE = 8 * 3600
+X_FRAME_OPTIONS = "DENY"
+CONTENT_SECURITY_POLICY: dict[str, Any] = {
+    "DIRECTIVES": {
+        "default-src": ["'self'"],
+        # django-unfold's Alpine needs eval and inline handlers; the driver's page sets a stricter policy of its own.
+        "script-src": ["'self'", "'unsafe-inline'", "'unsafe-eval'"],
+        "style-src": ["'self'", "'unsafe-inline'"],
+        "img-src": ["'self'", "data:"],
+        "frame-ancestors": ["'none'"],
+    }
+}
+
+REST_FRAMEWORK = {
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "DEFAULT_AUTHENTICATION_CLASSES": ["rest_framework.authentication.SessionAuthentication"],
+    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
+    "DEFAULT_PAGINATION_CLASS": "rest_framework.pagination.LimitOffsetPagination",
+    "PAGE_SIZE": 50,
+}
+SPECTACULAR_SETTINGS = {
+    "TITLE": "Voltbazaar",
+    "DESCRIPTION": "Stations, orders and sessions for operators; events from stations. The Beckn endpoints are signed "
+    "and described in docs/protocol.md.",
+    "VERSION": "0.1.0",
+    "SERVE_INCLUDE_SCHEMA": False,
+    "SWAGGER_UI_DIST": "SIDECAR",
+    "REDOC_DIST": "SIDECAR",
+}
+
+# Who we are on the network
+BECKN_SUBSCRIBER_ID = env("BECKN_SUBSCRIBER_ID", "bpp.voltbazaar.localhost")
+BECKN_SUBSCRIBER_URL = env("BECKN_SUBSCRIBER_URL", "http://127.0.0.1:8000/beckn").rstrip("/")
+BECKN_KEY_ID = env("BECKN_KEY_ID", "k1")
+BECKN_SIGNING_PRIVATE_KEY = env("BECKN_SIGNING_PRIVATE_KEY")
+BECKN_ENCRYPTION_PRIVATE_KEY = env("BECKN_ENCRYPTION_PRIVATE_KEY")
+BECKN_REGISTRY_URL = env("BECKN_REGISTRY_URL").rstrip("/")
+BECKN_REGISTRY_ENCRYPTION_KEYS = env_list("BECKN_REGISTRY_ENCRYPTION_KEYS")
+BECKN_DOMAINS = env_list("BECKN_DOMAINS", "ev-charging:uei")
+BECKN_COUNTRY = env("BECKN_COUNTRY", "IND")
+BECKN_CITY = env("BECKN_CITY", "std:080")
+BECKN_ALLOW_PRIVATE_CALLBACKS = env_bool("BECKN_ALLOW_PRIVATE_CALLBACKS", default=False)
+BECKN_REQUIRE_GATEWAY = env_bool("BECKN_REQUIRE_GATEWAY", default=False)
+BECKN_ACCEPT_HS2019 = env_bool("BECKN_ACCEPT_HS2019", default=False)
+BECKN_CLOCK_SKEW_S = env_int("BECKN_CLOCK_SKEW_S", 10)
+BECKN_MAX_WINDOW_S = env_int("BECKN_MAX_WINDOW_S", 3600)
+BECKN_SIGNATURE_WINDOW_S = env_int("BECKN_SIGNATURE_WINDOW_S", 300)
+BECKN_DEFAULT_TTL_S = env_int("BECKN_DEFAULT_TTL_S", 600)
+BECKN_BODY_LIMIT_BYTES = env_int("BECKN_BODY_LIMIT_BYTES", 262_144)
+BECKN_BODY_DEADLINE_S = env_int("BECKN_BODY_DEADLINE_S", 8)
+BECKN_IP_RATE_PER_S = env_int("BECKN_IP_RATE_PER_S", 100)
+BECKN_IP_BURST = env_int("BECKN_IP_BURST", 200)
+BECKN_EMPTY_SEARCH_ANSWER = env_bool("BECKN_EMPTY_SEARCH_ANSWER", default=False)
+BECKN_SEARCH_LIMIT = env_int("BECKN_SEARCH_LIMIT", 50)
+BECKN_ANSWER_LIMIT_BYTES = env_int("BECKN_ANSWER_LIMIT_BYTES", 200_000)
+BECKN_STATE_DEADLINE_S = env_int("BECKN_STATE_DEADLINE_S", 86_400)
+BECKN_PROGRESS_EVERY_S = env_int("BECKN_PROGRESS_EVERY_S", 30)
+BECKN_STATION_ANSWER_WAIT_S = env_int("BECKN_STATION_ANSWER_WAIT_S", 8)
+BECKN_SYNC_NACK_STATUS = env_int("BECKN_SYNC_NACK_STATUS", 200)
+
+# Money and promises
+QUOTE_TTL_S = env_int("QUOTE_TTL_S", 900)
+TRACK_LINK_DAYS = env_int("TRACK_LINK_DAYS", 30)
+
+# Stations
+EV_POWER_SUPPLIER_URL = env("EV_POWER_SUPPLIER_URL").rstrip("/")
+EV_POWER_SUPPLIER_TOKEN = env("EV_POWER_SUPPLIER_TOKEN")
+EVENTS_TOKEN = env("EVENTS_TOKEN")
+EVENTS_SINK_URL = env("EVENTS_SINK_URL")
+
+# The clock and the hands: carries nudges only, so that a lost broker loses nothing
+CELERY = {
+    "broker_url": REDIS_URL,
+    "task_ignore_result": True,
+    "task_acks_late": True,
+    "task_reject_on_worker_lost": True,
+    "worker_prefetch_multiplier": 1,
+    "task_serializer": "json",
+    "accept_content": ["json"],
+    "task_publish_retry": False,
+    "broker_connection_retry_on_startup": True,
+    "worker_soft_shutdown_timeout": 20,
+    "worker_hijack_root_logger": False,
+    "broker_transport_options": {
+        "visibility_timeout": 120,
+        "socket_timeout": 5,
+        "socket_connect_timeout": 1,
+        "unacked_restore_interval": 10,
+        "unacked_restore_throttle": 1,
+    },
+}
+
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {
+        "json": {
+            "()": "pythonjsonlogger.json.JsonFormatter",
+            "fmt": "%(asctime)s %(levelname)s %(name)s %(message)s",
+        }
+    },
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "json"}},
+    "root": {"handlers": ["stderr"], "level": env("LOG_LEVEL", "INFO")},
+    "loggers": {"django.server": {"level": "WARNING"}, "uvicorn.access": {"level": "WARNING"}},
+}

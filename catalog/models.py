@@ -1,0 +1,206 @@
+"""What is offered, by whom, where, and on which terms?"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from django.conf import settings
+from django.core.validators import MaxValueValidator, MinValueValidator, RegexValidator
+from django.db import models
+from django.db.models import Q
+from django.db.models.functions import Now
+
+CODE = RegexValidator(r"^[A-Za-z0-9][A-Za-z0-9._*-]{0,63}$", "Use letters, digits and . _ * - only.")
+
+
+class Operator(models.Model):
+    """A charge point operator: a tenant of the platform, a provider on the wire."""
+
+    code = models.CharField(max_length=64, unique=True, validators=[CODE])
+    name = models.CharField(max_length=200)
+    summary = models.CharField(max_length=300, blank=True, default="")
+    support_phone = models.CharField(max_length=20, blank=True, default="")
+    support_email = models.EmailField(blank=True, default="")
+    support_url = models.URLField(blank=True, default="")
+    logo_url = models.URLField(blank=True, default="")
+    gstin = models.CharField(max_length=15, blank=True, default="")
+    active = models.BooleanField(default=True)
+    updated_at = models.DateTimeField(db_default=Now(), editable=False)
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class OperatorStaff(models.Model):
+    """Which user acts for which operator."""
+
+    class Role(models.TextChoices):
+        OWNER = "owner", "Owner"
+        OPERATIONS = "operations", "Operations"
+        SUPPORT = "support", "Support"
+        READER = "reader", "Read only"
+
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="operator_roles")
+    operator = models.ForeignKey(Operator, on_delete=models.CASCADE, related_name="staff")
+    role = models.CharField(max_length=12, choices=Role, default=Role.OPERATIONS)
+
+    class Meta:
+        verbose_name_plural = "operator staff"
+        constraints = [models.UniqueConstraint(fields=["user", "operator"], name="staff_once")]
+
+    def __str__(self) -> str:
+        return f"{self.user} at {self.operator}"
+
+
+class Tariff(models.Model):
+    """A price: OCPI 2.2.1 tariff elements; a connector without one is not sold."""
+
+    operator = models.ForeignKey(Operator, on_delete=models.PROTECT, related_name="tariffs")
+    code = models.CharField(max_length=64, validators=[CODE])
+    name = models.CharField(max_length=200)
+    currency = models.CharField(max_length=3, default="INR")
+    elements = models.JSONField(help_text="OCPI 2.2.1 tariff elements, prices before tax.")
+    gst_percent = models.DecimalField(
+        max_digits=5,
+        decimal_places=2,
+        default=Decimal("18.00"),
+        validators=[MinValueValidator(Decimal(0)), MaxValueValidator(Decimal(100))],
+    )
+    green = models.BooleanField(default=False, help_text="Sold in the category green-tariff.")
+    description = models.TextField(blank=True, default="", help_text="The price in plain words for drivers.")
+    updated_at = models.DateTimeField(db_default=Now(), editable=False)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["operator", "code"], name="tariff_code")]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Station(models.Model):
+    """A place with chargers (OCPI Location); `code` is its stationId towards the power supplier."""
+
+    class Driver(models.TextChoices):
+        POWER_SUPPLIER = "power_supplier", "Power supplier API (HTTP)"
+
+    operator = models.ForeignKey(Operator, on_delete=models.PROTECT, related_name="stations")
+    code = models.CharField(max_length=64, unique=True, validators=[CODE])
+    name = models.CharField(max_length=200)
+    address = models.CharField(max_length=300, blank=True, default="")
+    city = models.CharField(max_length=100, blank=True, default="")
+    city_code = models.CharField(max_length=20, blank=True, default="std:080")
+    state = models.CharField(max_length=100, blank=True, default="")
+    postal_code = models.CharField(max_length=10, blank=True, default="")
+    country = models.CharField(max_length=3, default="IND")
+    latitude = models.DecimalField(max_digits=9, decimal_places=6, null=True, blank=True)
+    longitude = models.DecimalField(max_digits=9, decimal_places=6, null=True, blank=True)
+    time_zone = models.CharField(max_length=50, default="Asia/Kolkata")
+    opening_times = models.JSONField(default=dict, blank=True, help_text="OCPI Hours; {} or twentyfourseven: always.")
+    directions = models.CharField(max_length=300, blank=True, default="")
+    amenities = models.JSONField(default=list, blank=True)
+    driver = models.CharField(max_length=20, choices=Driver, default=Driver.POWER_SUPPLIER)
+    published = models.BooleanField(default=False)
+    updated_at = models.DateTimeField(db_default=Now(), editable=False)
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(published=False) | Q(latitude__isnull=False, longitude__isnull=False),
+                name="station_published_has_place",
+            ),
+            models.CheckConstraint(
+                condition=Q(latitude__isnull=True) | Q(latitude__gte=-90, latitude__lte=90), name="station_latitude"
+            ),
+            models.CheckConstraint(
+                condition=Q(longitude__isnull=True) | Q(longitude__gte=-180, longitude__lte=180),
+                name="station_longitude",
+            ),
+        ]
+        indexes = [models.Index(fields=["updated_at"], name="station_updated")]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Evse(models.Model):
+    """A charge point that serves one vehicle at a time; `slot_number` is its slot towards the power supplier."""
+
+    class Status(models.TextChoices):
+        AVAILABLE = "available", "Available"
+        PREPARING = "preparing", "Preparing"
+        CHARGING = "charging", "Charging"
+        FINISHING = "finishing", "Finishing"
+        RESERVED = "reserved", "Reserved"
+        UNAVAILABLE = "unavailable", "Unavailable"
+        FAULTED = "faulted", "Faulted"
+
+    station = models.ForeignKey(Station, on_delete=models.CASCADE, related_name="evses")
+    uid = models.CharField(max_length=64, unique=True, validators=[CODE], help_text="EVSE id, e.g. IN*VBZ*E0001")
+    slot_number = models.PositiveSmallIntegerField(validators=[MinValueValidator(1)])
+    label = models.CharField(max_length=100, blank=True, default="")
+    manufacturer = models.CharField(max_length=100, blank=True, default="")
+    status = models.CharField(max_length=12, choices=Status, default=Status.AVAILABLE)
+    status_at = models.DateTimeField(db_default=Now())
+    updated_at = models.DateTimeField(db_default=Now(), editable=False)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["station", "slot_number"], name="evse_slot"),
+            models.CheckConstraint(condition=Q(slot_number__gte=1), name="evse_slot_from_one"),
+        ]
+        indexes = [models.Index(fields=["updated_at"], name="evse_updated")]
+
+    def __str__(self) -> str:
+        return self.label or self.uid
+
+
+class Connector(models.Model):
+    """A plug of an EVSE: the item that is sold; its item id is the EVSE id and the connector id joined by `*`."""
+
+    class Current(models.TextChoices):
+        AC = "AC", "AC"
+        DC = "DC", "DC"
+
+    class Vehicle(models.TextChoices):
+        ANY = "any", "Any"
+        TWO_WHEELER = "2w", "Two-wheeler"
+        THREE_WHEELER = "3w", "Three-wheeler"
+        FOUR_WHEELER = "4w", "Four-wheeler"
+        BUS = "bus", "Bus or truck"
+
+    evse = models.ForeignKey(Evse, on_delete=models.CASCADE, related_name="connectors")
+    number = models.CharField(max_length=36, validators=[CODE], help_text="OCPI connector id")
+    item_id = models.CharField(max_length=110, unique=True)
+    standard = models.CharField(max_length=40, help_text="Connector type by its OCPP name, e.g. IEC_62196_T2_COMBO")
+    current = models.CharField(max_length=2, choices=Current)
+    max_power_w = models.PositiveIntegerField()
+    max_voltage_v = models.PositiveIntegerField(default=0)
+    max_current_a = models.PositiveIntegerField(default=0)
+    vehicle = models.CharField(max_length=4, choices=Vehicle, default=Vehicle.ANY)
+    tariff = models.ForeignKey(Tariff, null=True, blank=True, on_delete=models.PROTECT, related_name="connectors")
+    active = models.BooleanField(default=True)
+    updated_at = models.DateTimeField(db_default=Now(), editable=False)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["evse", "number"], name="connector_number"),
+            models.CheckConstraint(condition=Q(max_power_w__gt=0), name="connector_power"),
+        ]
+        indexes = [models.Index(fields=["updated_at"], name="connector_updated")]
+
+    def __str__(self) -> str:
+        return self.item_id
+
+
+class EvseStatusChange(models.Model):
+    """One change of an EVSE's live status, kept for availability figures."""
+
+    evse = models.ForeignKey(Evse, on_delete=models.CASCADE, related_name="changes")
+    status = models.CharField(max_length=12, choices=Evse.Status)
+    at = models.DateTimeField()
+
+    class Meta:
+        indexes = [models.Index(fields=["evse", "-at"], name="status_change_at")]
+
+    def __str__(self) -> str:
+        return f"{self.evse} {self.status}"
