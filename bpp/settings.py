@@ -86,6 +86,7 @@ DATABASES = {"default": database(DATABASE_URL)}
 INSTALLED_APPS = [
     "unfold",
     "unfold.contrib.filters",
+    "django.contrib.postgres",
     "django.contrib.admin",
     "django.contrib.auth",
     "django.contrib.contenttypes",
