@@ -1,0 +1,120 @@
+"""What does a buyer write into each message? The `message` part of every request, in the words of the UEI guide."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from sandbox.offers import Offer
+
+CUSTOMER = {
+    "person": {"name": "Test Driver"},
+    "contact": {"phone": "+910000000000", "email": "driver@example.org"},
+}
+BILLING = {"name": "Test Driver", "email": "driver@example.org", "phone": "+910000000000"}
+
+
+@dataclass(frozen=True)
+class Amount:
+    """How much is ordered: a value in kWh (energy), INR (money) or min (time)."""
+
+    value: str = "5"
+    unit: str = "kWh"
+
+
+@dataclass(frozen=True)
+class Window:
+    """The wanted stay, RFC 3339 texts; both empty means now."""
+
+    starts_at: str = ""
+    ends_at: str = ""
+
+
+def search(gps: str, *, radius_km: str = "5", connector_type: str = "", text: str = "") -> dict[str, Any]:
+    """Chargers within a circle around "lat,lon"."""
+    circle = {"gps": gps, "radius": {"type": "CONSTANT", "value": radius_km, "unit": "km"}}
+    fulfillment: dict[str, Any] = {"type": "CHARGING", "stops": [{"location": {"circle": circle}}]}
+    if connector_type:
+        entry = {"descriptor": {"code": "connector-type"}, "value": connector_type}
+        fulfillment["tags"] = [{"descriptor": {"code": "connector-type"}, "list": [entry]}]
+    intent: dict[str, Any] = {"fulfillment": fulfillment}
+    if text:
+        intent["descriptor"] = {"name": text}
+    return {"intent": intent}
+
+
+def select(offer: Offer, amount: Amount, *, window: Window) -> dict[str, Any]:
+    """An amount of one offer, within a window if one is given."""
+    measure = {"type": "CONSTANT", "value": amount.value, "unit": amount.unit}
+    fulfillment: dict[str, Any] = {"id": offer.fulfillment_id, "type": "CHARGING"}
+    stops = [
+        {"type": kind, "time": {"timestamp": at}}
+        for kind, at in (("start", window.starts_at), ("end", window.ends_at))
+        if at
+    ]
+    if stops:
+        fulfillment["stops"] = stops
+    order = {
+        "provider": {"id": offer.provider_id},
+        "items": [{"id": offer.item_id, "quantity": {"selected": {"measure": measure}}}],
+        "fulfillments": [fulfillment],
+    }
+    return {"order": order}
+
+
+def init(selected: dict[str, Any], *, collected_by: str = "") -> dict[str, Any]:
+    """The selection with who pays and who drives; `collected_by` BAP or BPP proposes who takes the money."""
+    order = _with_customer(selected["order"]) | {"billing": BILLING}
+    if collected_by:
+        order["payments"] = [{"collected_by": collected_by, "type": "PRE-ORDER", "status": "NOT-PAID"}]
+    return {"order": order}
+
+
+def confirm(selected: dict[str, Any], payments: list[dict[str, Any]]) -> dict[str, Any]:
+    """The order with its payments made."""
+    return {"order": _with_customer(selected["order"]) | {"billing": BILLING, "payments": payments}}
+
+
+def payment(on_init: dict[str, Any], *, reference: str, collected_by: str = "") -> dict[str, Any]:
+    """The payment that an on_init order asks for, made, with the buyer's reference for it."""
+    asked: dict[str, Any] = next(iter(on_init.get("payments") or []), {})
+    price = (on_init.get("quote") or {}).get("price") or {}
+    params = asked.get("params") or {}
+    paid = {
+        "collected_by": collected_by or asked.get("collected_by") or "BAP",
+        "type": asked.get("type") or "PRE-ORDER",
+        "status": "PAID",
+        "params": {
+            "amount": params.get("amount") or price.get("value", ""),
+            "currency": params.get("currency") or price.get("currency", "INR"),
+            "transaction_id": reference,
+        },
+    }
+    return {name: asked[name] for name in ("id", "url") if asked.get(name)} | paid
+
+
+def update_state(order_id: str, fulfillment_id: str, *, command: str) -> dict[str, Any]:
+    """Ask for start-charging or end-charging."""
+    state = {"descriptor": {"code": command}}
+    order = {"id": order_id, "fulfillments": [{"id": fulfillment_id, "type": "CHARGING", "state": state}]}
+    return {"update_target": "order.fulfillments[0].state", "order": order}
+
+
+def cancel(order_id: str, *, reason_id: str, descriptor: dict[str, str] | None = None) -> dict[str, Any]:
+    """Cancel an order for a reason out of the provider's list."""
+    message: dict[str, Any] = {"order_id": order_id, "cancellation_reason_id": reason_id}
+    if descriptor:
+        message["descriptor"] = descriptor
+    return message
+
+
+def rating(subject_id: str, value: str, *, category: str = "Order") -> dict[str, Any]:
+    """A rating from 0 to 5."""
+    return {"ratings": [{"id": subject_id, "rating_category": category, "value": value}]}
+
+
+def support(ref_id: str) -> dict[str, Any]:
+    """Ask for help about an order, a transaction or an item."""
+    return {"support": {"ref_id": ref_id}}
+
+
+def _with_customer(order: dict[str, Any]) -> dict[str, Any]:
+    return order | {"fulfillments": [part | {"customer": CUSTOMER} for part in order["fulfillments"]]}
