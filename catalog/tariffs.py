@@ -118,13 +118,16 @@ def parking_price_at(elements: Elements, moment: datetime, *, tz: tzinfo) -> Dec
     return schedule(elements).price(PARKING_TIME, moment.astimezone(tz))
 
 
-def session_fee(elements: Elements, moment: datetime, *, tz: tzinfo) -> Decimal | None:
-    """The fee of one session that starts at `moment`, before tax; None where there is none."""
-    return schedule(elements).price(FLAT, moment.astimezone(tz))
+def session_fee(elements: Elements, moment: datetime, *, tz: tzinfo | None = None) -> Decimal | None:
+    """The fee of one session that starts at `moment`, before tax; None where there is none.
+
+    Without `tz` the moment's own zone is the tariff's.
+    """
+    return schedule(elements).price(FLAT, moment.astimezone(tz or moment.tzinfo))
 
 
 def energy_lines(
-    elements: Elements, starts_at: datetime, *, energy_wh: int, power_w: int, tz: tzinfo
+    elements: Elements, starts_at: datetime, energy_wh: int, power_w: int, tz: tzinfo
 ) -> list[tuple[Decimal, int]]:
     """The energy of a session at constant power, by price: (price of one kWh, energy in Wh), in order of first use.
 
