@@ -226,6 +226,8 @@ EV_POWER_SUPPLIER_URL = env("EV_POWER_SUPPLIER_URL").rstrip("/")
 EV_POWER_SUPPLIER_TOKEN = env("EV_POWER_SUPPLIER_TOKEN")
 EVENTS_TOKEN = env("EVENTS_TOKEN")
 EVENTS_SINK_URL = env("EVENTS_SINK_URL")
+# Simulated stations charge this much faster than real ones; what a meter can believably show follows it.
+TIME_SCALE = float(env("TIME_SCALE", "1"))
 
 # The clock and the hands: carries nudges only, so that a lost broker loses nothing
 CELERY = {
@@ -261,4 +263,10 @@ LOGGING = {
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "json"}},
     "root": {"handlers": ["stderr"], "level": env("LOG_LEVEL", "INFO")},
     "loggers": {"django.server": {"level": "WARNING"}, "uvicorn.access": {"level": "WARNING"}},
+}
+
+HANDS_PER_QUEUE = env_int("HANDS_PER_QUEUE", 2)
+CELERY["beat_schedule"] = {
+    name: {"task": name, "schedule": seconds, "options": {"expires": seconds}}
+    for name, seconds in {"process": 1.0, "deliver": 1.0, "advance": 1.0, "expire": 5.0}.items()
 }

@@ -1,0 +1,230 @@
+"""How does a callback get there? Claim, sign, post, and record: delivered, refused, backed off or dead."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import random
+import threading
+import time
+from collections import Counter
+from concurrent.futures import FIRST_COMPLETED, Future, wait
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import cache
+from typing import Any
+
+from django.conf import settings
+from django.db import connection, transaction
+from django.utils import timezone
+
+from bpp import keys, registry, signing
+from bpp.models import DeliveryAttempt, OutboxMessage
+from core.errors import DeliveryError
+from core.http import Answer, Pool
+
+log = logging.getLogger(__name__)
+
+BACK_OFF_S = (1, 3, 8, 18, 40, 90, 200, 450, 900)
+LEASE_S = 20
+TOTAL_S = 6.0
+PER_BUYER = 4
+IN_FLIGHT = 32
+LONGEST_S = 20.0
+KEPT_CHARS = 2048
+
+# Only the head of a mailbox (one buyer app's transaction) is tried, and only a few mailboxes of one buyer app at a time.
+CLAIM = """
+WITH heads AS (
+    SELECT o.id, row_number() OVER (PARTITION BY o.bap_id ORDER BY o.next_at, o.id) AS place
+    FROM bpp_outboxmessage o
+    WHERE o.state = 'pending' AND o.next_at <= now() AND (o.lease_until IS NULL OR o.lease_until < now())
+      AND o.bap_id <> ALL(%(full)s)
+      AND NOT EXISTS (
+        SELECT 1 FROM bpp_outboxmessage e
+        WHERE e.state = 'pending' AND e.bap_id = o.bap_id AND e.transaction_id = o.transaction_id AND e.id < o.id)
+), taken AS (
+    SELECT o.id FROM bpp_outboxmessage o JOIN heads h ON h.id = o.id
+    WHERE h.place <= %(each)s AND o.state = 'pending' AND (o.lease_until IS NULL OR o.lease_until < now())
+    ORDER BY o.next_at LIMIT %(limit)s FOR NO KEY UPDATE OF o SKIP LOCKED
+)
+UPDATE bpp_outboxmessage o
+SET lease_until = now() + %(lease)s * interval '1 second', token = o.token + 1, attempts = o.attempts + 1
+FROM taken WHERE o.id = taken.id
+RETURNING o.id, o.bap_id, o.url, o.body, o.token, o.attempts, o.deadline_at
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    id: int
+    bap_id: str
+    url: str
+    body: bytes
+    token: int
+    attempts: int
+    deadline_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Try:
+    """What one attempt brought: outcome `ack`, `nack`, `status`, `fault` or `expired`."""
+
+    outcome: str
+    wait_ms: int = 0
+    status: int | None = None
+    detail: str = ""
+    response: str = ""
+    key_id: str = ""
+    permanent: bool = False
+
+
+def deliver() -> int:
+    """Deliver what is due until nothing is, many at a time; returns how many attempts were made.
+
+    Network calls run on a background event loop with kept-alive connections; claims and results are written from here.
+    """
+    flying: dict[Future[Try], Claimed] = {}
+    count, until = 0, time.monotonic() + LONGEST_S
+    while True:
+        if time.monotonic() < until:
+            for row in claim(_full(flying), limit=IN_FLIGHT - len(flying)):
+                flying[_post_later(row)] = row
+                count += 1
+        if not flying:
+            return count
+        done, _ = wait(flying, timeout=0.2, return_when=FIRST_COMPLETED)
+        for future in done:
+            record(flying.pop(future), future.result(), now=timezone.now())
+
+
+def claim(full: list[str], *, limit: int) -> list[Claimed]:
+    """Lease up to `limit` due callbacks, none for the buyer apps in `full`; the lease is in database time."""
+    if limit <= 0:
+        return []
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(CLAIM, {"full": full, "each": PER_BUYER, "limit": limit, "lease": LEASE_S})
+        rows = cursor.fetchall()
+    return [Claimed(row[0], row[1], row[2], bytes(row[3]), row[4], row[5], row[6]) for row in rows]
+
+
+def record(row: Claimed, tried: Try, *, now: datetime) -> None:
+    """Write what an attempt brought; a worker that lost its lease in between writes nothing."""
+    changes = _verdict(row, tried, now)
+    with transaction.atomic():
+        mine = OutboxMessage.objects.filter(id=row.id, token=row.token, state=OutboxMessage.State.PENDING)
+        if not mine.update(lease_until=None, **changes):
+            return
+        DeliveryAttempt.objects.create(
+            message_id=row.id,
+            at=now,
+            wait_ms=tried.wait_ms,
+            status=tried.status,
+            outcome=tried.outcome,
+            detail=tried.detail,
+            response=tried.response,
+            key_id=tried.key_id,
+        )
+    if changes.get("state") != OutboxMessage.State.SENT:
+        log.warning("callback not delivered", extra={"outbox": row.id, "outcome": tried.outcome, "status": tried.status})
+
+
+def judge(answer: Answer) -> tuple[str, str]:
+    """Outcome and detail of a counterpart's answer: any 2xx without a NACK is an ACK; an error may stand in three places."""
+    text = answer.body[:KEPT_CHARS].decode("utf-8", "replace")
+    if not 200 <= answer.status < 300:
+        return "status", f"HTTP {answer.status}"
+    try:
+        document = json.loads(answer.body or b"{}")
+    except (ValueError, RecursionError):
+        return "ack", "the answer is not JSON; taken as delivered"
+    message = document.get("message") if isinstance(document, dict) else None
+    ack = message.get("ack") if isinstance(message, dict) else None
+    status = ack.get("status") if isinstance(ack, dict) else None
+    if str(status).upper() == "NACK":
+        return "nack", text
+    return "ack", "" if status else "the answer carries no ack; taken as delivered"
+
+
+def back_off_s(attempts: int) -> float:
+    """Seconds until the next attempt after `attempts` of them, with full jitter above half the step."""
+    step = BACK_OFF_S[min(attempts, len(BACK_OFF_S)) - 1]
+    return step * random.uniform(0.5, 1.0)  # noqa: S311 - jitter, not a secret
+
+
+def _verdict(row: Claimed, tried: Try, now: datetime) -> dict[str, Any]:
+    state = OutboxMessage.State
+    if tried.outcome == "ack":
+        return {"state": state.SENT, "sent_at": now, "reason": tried.detail}
+    if tried.outcome == "expired":
+        return {"state": state.DEAD, "reason": "its time to live ran out before it could be delivered"}
+    if tried.outcome == "nack" or tried.permanent:
+        return {"state": state.REFUSED, "reason": f"{tried.outcome}: {tried.detail}"[:500]}
+    next_at = now + timedelta(seconds=back_off_s(row.attempts))
+    if next_at > row.deadline_at:
+        return {"state": state.DEAD, "reason": f"gave up after {row.attempts} attempts: {tried.detail}"[:500]}
+    return {"next_at": next_at, "reason": tried.detail[:500]}
+
+
+def _full(flying: dict[Future[Try], Claimed]) -> list[str]:
+    return [bap for bap, count in Counter(row.bap_id for row in flying.values()).items() if count >= PER_BUYER]
+
+
+def _post_later(row: Claimed) -> Future[Try]:
+    now = timezone.now()
+    if now > row.deadline_at:
+        return _done(Try("expired"))
+    if not registry.permits(row.bap_id, row.url):
+        return _done(Try("fault", detail=f"{row.url} is not under the registry's URL of {row.bap_id}", permanent=True))
+    key, created = keys.current(), int(now.timestamp())
+    header = signing.sign(
+        row.body,
+        subscriber_id=settings.BECKN_SUBSCRIBER_ID,
+        key_id=key.key_id,
+        seed=key.seed,
+        created=created,
+        expires=created + settings.BECKN_SIGNATURE_WINDOW_S,
+    )
+    return asyncio.run_coroutine_threadsafe(_post(row, header, key.key_id), _wire().loop)
+
+
+async def _post(row: Claimed, header: str, key_id: str) -> Try:
+    started = time.monotonic()
+    headers = {"Content-Type": "application/json", "Authorization": header}
+    try:
+        answer = await _wire().pool.post(row.url, row.body, headers, timeout_s=TOTAL_S)
+    except DeliveryError as err:
+        return Try("fault", _ms(started), detail=err.text, key_id=key_id, permanent=err.permanent)
+    outcome, detail = judge(answer)
+    text = answer.body[:KEPT_CHARS].decode("utf-8", "replace").replace("\0", "")
+    permanent = outcome == "status" and 400 <= answer.status < 500 and answer.status not in {408, 425, 429}
+    return Try(outcome, _ms(started), answer.status, detail, text, key_id, permanent)
+
+
+def _ms(started: float) -> int:
+    return round((time.monotonic() - started) * 1000)
+
+
+def _done(tried: Try) -> Future[Try]:
+    future: Future[Try] = Future()
+    future.set_result(tried)
+    return future
+
+
+@dataclass(frozen=True, slots=True)
+class Wire:
+    loop: asyncio.AbstractEventLoop
+    pool: Pool
+
+
+@cache
+def _wire() -> Wire:
+    """This process's event loop, in a thread of its own, and its connections; made at first use, after any fork."""
+    loop = asyncio.new_event_loop()
+    threading.Thread(target=loop.run_forever, name="deliveries", daemon=True).start()
+
+    async def make() -> Pool:
+        return Pool(allow_private=settings.BECKN_ALLOW_PRIVATE_CALLBACKS, per_host=PER_BUYER * 8, total=IN_FLIGHT)
+
+    return Wire(loop, asyncio.run_coroutine_threadsafe(make(), loop).result(timeout=10))

@@ -1,0 +1,235 @@
+"""What does each action mean? One call into the services, one neutral reply; no wire words, no JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+
+from bpp import messages as m
+from bpp import showing
+from core.errors import DomainError, Invalid, Unavailable
+from fulfillment import services as fulfillment
+from orders import selectors as order_selectors
+from orders import services as orders
+from orders.models import Order
+from support import services as support
+
+
+@dataclass(frozen=True, slots=True)
+class Touched:
+    """Which order and operator a message was about, for those who look at it later."""
+
+    order_id: int | None
+    operator_id: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """The reply follows when the station has answered, or when the wait is over; `for_what` is `start` or `stop`."""
+
+    for_what: str
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    reply: m.Reply
+    touched: Touched | None = None
+    wait: Wait | None = None
+
+
+def handle(request: m.Request, caller: m.Caller, *, now: datetime) -> Outcome:
+    """Do what `request` asks. Raises DomainError where it is refused."""
+    return HANDLERS[type(request)](request, caller, now)
+
+
+def _select(request: m.Select, caller: m.Caller, now: datetime) -> Outcome:
+    wish = _wish(request)
+    try:
+        order = orders.select_offer(**wish, **_who(caller), now=now)
+    except Unavailable as err:
+        if err.code != "connector-busy":
+            raise
+        nearby = showing.alternatives_text(wish["item_id"], now)
+        raise Unavailable(err.code, f"{err.text} {nearby}".strip(), path=err.path) from err
+    return _shown(order, now)
+
+
+def _init(request: m.Init, caller: m.Caller, now: datetime) -> Outcome:
+    order = orders.init_order(
+        **_wish(request.wish),
+        **_who(caller),
+        billing=_contact(request.billing),
+        customer=_contact(request.customer),
+        collected_by=request.payment.collected_by,
+        payment_type=request.payment.type,
+        now=now,
+    )
+    return _shown(order, now)
+
+
+def _confirm(request: m.Confirm, caller: m.Caller, now: datetime) -> Outcome:
+    proof = request.payment
+    order = orders.confirm_order(
+        **_who(caller),
+        collected_by=proof.collected_by,
+        payment_type=proof.type,
+        payment_status=proof.status,
+        amount=proof.amount,
+        currency=proof.currency,
+        reference=proof.reference,
+        quoted=request.quoted,
+        billing=_contact(request.billing),
+        customer=_contact(request.customer),
+        item_id=request.wish.items[0].item_id if request.wish.items else "",
+        now=now,
+    )
+    fulfillment.nudge_advance()
+    return _shown(order, now)
+
+
+def _status(request: m.Status, caller: m.Caller, now: datetime) -> Outcome:
+    return _shown(order_selectors.order_for(caller.bap_id, request.order), now)
+
+
+def _track(request: m.Track, caller: m.Caller, now: datetime) -> Outcome:
+    order = order_selectors.order_for(caller.bap_id, request.order)
+    url = f"{showing.public_base()}/track/{fulfillment.open_link(order.id, now=now)}"
+    active = order.state == Order.State.ACTIVE and order.fulfillment in showing.RUNNING
+    return Outcome(m.TrackReply(order.code or "", url, active), _touched(order))
+
+
+def _cancel(request: m.Cancel, caller: m.Caller, now: datetime) -> Outcome:
+    order = order_selectors.order_for(caller.bap_id, request.order)
+    cancelled = orders.cancel_order(
+        order_id=order.id,
+        by="CONSUMER",
+        reason_id=request.reason,
+        text=request.text,
+        soft=request.soft,
+        now=now,
+        actor=caller.bap_id,
+    )
+    if not request.soft:
+        fulfillment.cancel_waiting(order.id, now=now)
+    return _shown(cancelled, now)
+
+
+def _update(request: m.Update, caller: m.Caller, now: datetime) -> Outcome:
+    order = _updated_order(request, caller)
+    if request.command == "start":
+        fulfillment.request_start(order.id, now=now)
+    elif request.command == "stop":
+        fulfillment.request_stop(order.id, now=now, reason="buyer app")
+    else:
+        raise Invalid(
+            "update-target-unknown",
+            f"Nothing to do for {', '.join(request.targets) or 'this update'}; send order.fulfillments[0].state with "
+            "start-charging or end-charging.",
+            path="update_target",
+        )
+    order.refresh_from_db()
+    shown = _shown(order, now)
+    return Outcome(shown.reply, shown.touched, None if _settled(order, request.command) else Wait(request.command))
+
+
+def _updated_order(request: m.Update, caller: m.Caller) -> Order:
+    if request.order:
+        return order_selectors.order_for(caller.bap_id, request.order)
+    try:
+        order = order_selectors.order_by_transaction(caller.bap_id, caller.transaction_id)
+        if order.code:
+            return order
+    except DomainError:
+        if not request.evse:
+            raise
+    return order_selectors.live_order_for_evse(caller.bap_id, request.evse)
+
+
+def _settled(order: Order, command: str) -> bool:
+    """Whether the station has already done what `command` asks, so that the reply need not wait."""
+    if order.state != Order.State.ACTIVE:
+        return True
+    return command == "start" and order.fulfillment in showing.STARTED
+
+
+def _rate(request: m.Rate, caller: m.Caller, now: datetime) -> Outcome:
+    given = [(rating.target, rating.category, rating.value) for rating in request.ratings]
+    order, token = support.rate(caller.bap_id, given, now=now, transaction_id=caller.transaction_id)
+    return Outcome(m.RateReply(f"{showing.public_base()}/feedback/{token}"), _touched(order))
+
+
+def _support(request: m.Support, caller: m.Caller, now: datetime) -> Outcome:
+    contact = support.ask_support(caller.bap_id, request.reference, request.phone, request.email, now=now)
+    reply = m.SupportReply(request.reference, contact.phone, contact.email, contact.url or showing.public_base())
+    return Outcome(reply, Touched(contact.order_id, contact.operator_id))
+
+
+def _reasons(request: m.AskReasons, caller: m.Caller, now: datetime) -> Outcome:
+    return Outcome(m.ReasonsReply(tuple(m.Reason(key, text) for key, text in orders.CANCELLATION_REASONS.items())))
+
+
+def _categories(request: m.AskCategories, caller: m.Caller, now: datetime) -> Outcome:
+    return Outcome(m.CategoriesReply(support.RATING_CATEGORIES))
+
+
+HANDLERS: dict[type, Callable[[Any, m.Caller, datetime], Outcome]] = {
+    m.Select: _select,
+    m.Init: _init,
+    m.Confirm: _confirm,
+    m.Status: _status,
+    m.Track: _track,
+    m.Cancel: _cancel,
+    m.Update: _update,
+    m.Rate: _rate,
+    m.Support: _support,
+    m.AskReasons: _reasons,
+    m.AskCategories: _categories,
+}
+
+
+def _who(caller: m.Caller) -> dict[str, Any]:
+    return {"bap_id": caller.bap_id, "transaction_id": caller.transaction_id, "context": caller.context}
+
+
+def _wish(wish: m.Select) -> dict[str, Any]:
+    if len(wish.items) != 1:
+        raise Invalid(
+            "item-unknown",
+            f"{len(wish.items)} items were sent; an order is for exactly one connector. Send one order per connector.",
+            path="order.items",
+        )
+    item = wish.items[0]
+    if item.add_ons:
+        raise Invalid(
+            "add-on-unknown",
+            f"Add-on {item.add_ons[0]!r} is not offered for {item.item_id!r}; order it without add-ons.",
+            path="order.items[0].add_ons[0].id",
+        )
+    return {
+        "operator_code": wish.operator,
+        "item_id": item.item_id,
+        "quantity_kind": item.quantity.kind if item.quantity else "",
+        "quantity": item.quantity.amount if item.quantity else 0,
+        "evse_uid": wish.evse,
+        "starts_at": wish.window.starts_at if wish.window else None,
+        "ends_at": wish.window.ends_at if wish.window else None,
+    }
+
+
+def _contact(contact: m.Contact) -> dict[str, str]:
+    return {
+        name: value
+        for name in ("name", "phone", "email", "address", "tax_id")
+        if (value := str(getattr(contact, name)))
+    }
+
+
+def _shown(order: Order, now: datetime) -> Outcome:
+    return Outcome(m.OrderReply(showing.order_view(order, now=now)), _touched(order))
+
+
+def _touched(order: Order) -> Touched:
+    return Touched(order.id, order.operator_id)

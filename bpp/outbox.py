@@ -1,0 +1,153 @@
+"""What do we owe the network? Enqueue, replace, send again, revive; `bpp.delivery` takes it there."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from urllib.parse import urlsplit
+
+from django.conf import settings
+from django.db import connection, transaction
+
+from bpp import dialects, layer2, registry
+from bpp.messages import Caller, Reply
+from bpp.models import InboxMessage, OutboxMessage
+from core.errors import NotAllowed
+from core.nudges import nudge_on_commit
+
+log = logging.getLogger(__name__)
+
+PENDING = OutboxMessage.State.PENDING
+
+
+@dataclass(frozen=True, slots=True)
+class Owed:
+    """What `enqueue` needs beside the reply: `answers` where it is solicited, `order_id` and operator for those who look."""
+
+    action: str
+    message_id: str
+    answers: InboxMessage | None = None
+    order_id: int | None = None
+    operator_id: int | None = None
+    progress: bool = False
+    deadline_at: datetime | None = None
+
+
+def enqueue(reply: Reply, caller: Caller, owed: Owed, *, now: datetime) -> OutboxMessage:
+    """Freeze `reply` as the bytes to sign and queue it, in the transaction that decided it.
+
+    A progress message replaces the undelivered ones of its order, so that a slow buyer app gets the latest and no backlog.
+    """
+    if not connection.in_atomic_block:
+        raise RuntimeError("enqueue belongs into the transaction of the decision it reports")
+    dialect = dialects.choose(caller.context)
+    document = dialect.build(
+        owed.action,
+        reply,
+        context=caller.context,
+        message_id=owed.message_id,
+        now=now,
+        bpp_id=settings.BECKN_SUBSCRIBER_ID,
+        bpp_uri=settings.BECKN_SUBSCRIBER_URL,
+    )
+    if owed.progress:
+        _replace_progress(owed.order_id, now)
+    deadline = owed.deadline_at or now + timedelta(seconds=settings.BECKN_STATE_DEADLINE_S)
+    row = OutboxMessage.objects.create(
+        bap_id=caller.bap_id,
+        transaction_id=caller.transaction_id,
+        message_id=owed.message_id,
+        action=owed.action,
+        url=callback_url(caller, owed.action),
+        body=dialect.dumps(document),
+        answers=owed.answers,
+        order_id=owed.order_id,
+        operator_id=owed.operator_id,
+        progress=owed.progress,
+        verdicts=own_faults(owed.action, document),
+        created_at=now,
+        next_at=now,
+        deadline_at=max(deadline, now),
+    )
+    nudge_on_commit("deliver")
+    return row
+
+
+def own_faults(action: str, document: dict[str, Any]) -> list[dict[str, str]]:
+    """What our own schemas and the network's layer 2 hold against an answer of ours: recorded and logged, never silent."""
+    context = document["context"]
+    notes = dialects.choose(context).check_own(action, document)
+    notes += layer2.check("out", action, document, context.get("domain", ""), context.get("version", ""))
+    for note in notes:
+        log.warning(
+            "our answer deviates from the schema",
+            extra={"action": action, "message_id": context["message_id"], "path": note.path, "note": note.text},
+        )
+    return [{"path": note.path, "seen": note.seen, "note": note.text} for note in notes]
+
+
+def callback_url(caller: Caller, action: str) -> str:
+    """Where the callback goes: the registry's URL; the context's bap_uri only where it has the same scheme and host."""
+    base = registry.callback_url(caller.bap_id)
+    if caller.bap_uri and urlsplit(caller.bap_uri)[:2] == urlsplit(base)[:2]:
+        base = caller.bap_uri
+    return f"{base.rstrip('/')}/{action}"
+
+
+def revive(message_ids: Sequence[int], *, now: datetime, actor: str) -> int:
+    """Put dead or refused callbacks back into the queue with a day to go; returns how many."""
+    with transaction.atomic():
+        count = OutboxMessage.objects.filter(id__in=message_ids, state__in=["dead", "refused"]).update(
+            state=PENDING,
+            next_at=now,
+            lease_until=None,
+            attempts=0,
+            deadline_at=now + timedelta(seconds=settings.BECKN_STATE_DEADLINE_S),
+            reason=f"revived by {actor}",
+        )
+        nudge_on_commit("deliver")
+    log.info("callbacks revived", extra={"count": count, "actor": actor})
+    return count
+
+
+def resend(message_id: int, *, now: datetime, actor: str) -> OutboxMessage:
+    """Queue the same bytes under the same message_id once more. Raises NotAllowed while the first is still pending."""
+    with transaction.atomic():
+        row = OutboxMessage.objects.select_for_update(no_key=True).get(id=message_id)
+        if row.state == PENDING:
+            raise NotAllowed("not-in-this-state", "This callback is still pending; it will be tried by itself.")
+        _requeue(row, now, f"sent again by {actor}")
+    return row
+
+
+def repeat_answer(inbox_id: int, *, now: datetime) -> int:
+    """Send the stored answer of a request once more, because the request came again; returns how many messages."""
+    with transaction.atomic():
+        rows = list(
+            OutboxMessage.objects.select_for_update(no_key=True).filter(
+                answers_id=inbox_id, state__in=["sent", "refused"], deadline_at__gt=now
+            )
+        )
+        for row in rows:
+            _requeue(row, now, "the request came again")
+    return len(rows)
+
+
+def _requeue(row: OutboxMessage, now: datetime, why: str) -> None:
+    row.state = PENDING
+    row.next_at = now
+    row.attempts = 0
+    row.lease_until = None
+    row.deadline_at = max(row.deadline_at, now + timedelta(seconds=settings.BECKN_DEFAULT_TTL_S))
+    row.reason = why
+    row.save()
+    nudge_on_commit("deliver")
+
+
+def _replace_progress(order_id: int | None, now: datetime) -> None:
+    OutboxMessage.objects.filter(
+        order_id=order_id, progress=True, state=PENDING, lease_until__isnull=True
+    ).update(state=OutboxMessage.State.COALESCED, reason="replaced by a later one", sent_at=now)

@@ -1,0 +1,135 @@
+"""Which facts must a buyer app be told? Events of orders become on_status, on_update and on_cancel."""
+
+from __future__ import annotations
+
+import logging
+import uuid
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from django.conf import settings
+from django.db import transaction
+from django.db.models import Exists, OuterRef, QuerySet
+from django.db.models.functions import Now
+
+from bpp import inbox, outbox, showing
+from bpp.messages import OrderReply, OrderView
+from bpp.models import InboxMessage
+from core.due import lock_next
+from fulfillment import services as fulfillment
+from orders.models import Order, OrderEvent
+
+log = logging.getLogger(__name__)
+
+F = Order.Fulfillment
+# While a request waits for the station, these steps are told by its answer alone.
+ON_THE_WAY = {F.CHARGING_STARTING.value, F.CHARGING_ENDING.value}
+ANSWERS = {
+    "start": {F.CHARGING_STARTED.value, F.CHARGING_ENDED.value, F.CHARGER_ERROR.value, F.ORDER_CANCELLED.value},
+    "stop": {F.CHARGING_ENDED.value, F.CHARGER_ERROR.value, F.ORDER_CANCELLED.value},
+}
+
+
+def publish_next(*, now: datetime) -> int:
+    """Tell one event, or answer one request whose wait is over; returns how many were told (0 or 1 each)."""
+    return _tell_next(now) + _answer_waited(now)
+
+
+def publish_progress(*, now: datetime) -> int:
+    """Tell the progress of running sessions, each at most every BECKN_PROGRESS_EVERY_S; returns how many."""
+    count = 0
+    for order_id in fulfillment.progress_due(now=now, every_s=settings.BECKN_PROGRESS_EVERY_S):
+        with transaction.atomic():
+            if not fulfillment.mark_progress(order_id, now=now, every_s=settings.BECKN_PROGRESS_EVERY_S):
+                continue
+            order = Order.objects.get(id=order_id)
+            if order.state == Order.State.ACTIVE:
+                _tell(order, None, now, progress=True)
+                count += 1
+    return count
+
+
+def _tell_next(now: datetime) -> int:
+    with transaction.atomic():
+        event = lock_next(_unpublished())
+        if event is None:
+            return 0
+        order = Order.objects.get(id=event.order_id)
+        waiting = _waiting(event)
+        if waiting is not None:
+            caller = showing.caller_of(order, waiting.message_id)
+            inbox.reply_to(waiting, OrderReply(_view(order, event, now)), caller, now=now)
+        elif not _told_later(event):
+            _tell(order, event, now, progress=False)
+        event.published_at = now
+        event.save(update_fields=["published_at"])
+    return 1
+
+
+def _answer_waited(now: datetime) -> int:
+    """Answer a request that waited long enough for its station with the state as it is; the rest follows by on_status."""
+    with transaction.atomic():
+        row = lock_next(
+            InboxMessage.objects.filter(state=InboxMessage.State.WAITING, next_at__lte=Now()).order_by("next_at")
+        )
+        if row is None:
+            return 0
+        order = Order.objects.get(id=row.order_id)
+        reply = OrderReply(showing.order_view(order, now=now))
+        inbox.reply_to(row, reply, showing.caller_of(order, row.message_id), now=now)
+    return 1
+
+
+def _unpublished() -> QuerySet[OrderEvent]:
+    earlier = OrderEvent.objects.filter(
+        order_id=OuterRef("order_id"), number__lt=OuterRef("number"), public=True, published_at__isnull=True
+    )
+    return (
+        OrderEvent.objects.filter(public=True, published_at__isnull=True).exclude(Exists(earlier)).order_by("id")
+    )
+
+
+def _waiting(event: OrderEvent) -> InboxMessage | None:
+    rows = InboxMessage.objects.select_for_update(no_key=True).filter(
+        state=InboxMessage.State.WAITING, order_id=event.order_id
+    )
+    for row in rows.order_by("id"):
+        if event.to_fulfillment in ANSWERS.get(row.waits_for, set()):
+            return row
+    return None
+
+
+def _told_later(event: OrderEvent) -> bool:
+    return (
+        event.to_fulfillment in ON_THE_WAY
+        and InboxMessage.objects.filter(state=InboxMessage.State.WAITING, order_id=event.order_id).exists()
+    )
+
+
+def _tell(order: Order, event: OrderEvent | None, now: datetime, *, progress: bool) -> None:
+    cancelled = event is not None and event.kind == "cancelled"
+    caller = showing.caller_of(order, str(uuid.uuid4()))
+    reply = OrderReply(_view(order, event, now))
+    owed = outbox.Owed(
+        action="on_cancel" if cancelled else "on_status",
+        message_id=caller.message_id,
+        order_id=order.id,
+        operator_id=order.operator_id,
+        progress=progress,
+        deadline_at=now + timedelta(seconds=settings.BECKN_STATE_DEADLINE_S),
+    )
+    outbox.enqueue(reply, caller, owed, now=now)
+
+
+def _view(order: Order, event: OrderEvent | None, now: datetime) -> OrderView:
+    """The order as it is, in the state the event brought: a later event tells the later state."""
+    view = showing.order_view(order, now=now)
+    if event is None or not event.to_fulfillment:
+        return view
+    return replace(
+        view,
+        fulfillment=event.to_fulfillment,
+        fulfillment_at=event.at,
+        status=event.to_state or view.status,
+        updated_at=event.at,
+    )

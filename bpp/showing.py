@@ -1,0 +1,182 @@
+"""What does an order look like to a buyer app? Rows of the apps become the neutral views of `bpp.messages`."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from decimal import Decimal
+from urllib.parse import urlsplit
+
+from django.conf import settings
+from django.core.exceptions import ObjectDoesNotExist
+
+from bpp import messages as m
+from catalog.models import Connector, Evse, Operator, Station
+from core.money import Money, from_paise
+from fulfillment.models import Session
+from orders import selectors as order_selectors
+from orders import services as orders
+from orders.models import Order, Payment, Quote
+
+F = Order.Fulfillment
+RUNNING = {F.CHARGING_STARTED, F.CHARGING_PAUSED, F.CHARGING_RESUMED, F.CHARGING_ENDING}
+STARTED = RUNNING | {F.CHARGING_ENDED}
+OFFLINE = {Evse.Status.FAULTED, Evse.Status.UNAVAILABLE}
+
+
+def order_view(order: Order, *, now: datetime) -> m.OrderView:
+    """The whole order as callbacks show it: draft or promise, with its current quote, payment, terms and session."""
+    connector = Connector.objects.select_related("evse__station__operator", "tariff").get(id=order.connector_id)
+    quote = Quote.objects.get(order_id=order.id, current=True)
+    draft = order.code is None
+    initiated = order.state != Order.State.DRAFT
+    return m.OrderView(
+        draft=draft,
+        plug=plug(connector, price=_energy_price(quote), availability=_availability(connector, order)),
+        quantity=m.Quantity(order.quantity_kind, order.quantity),
+        quote=quote_view(quote, now=now),
+        code=order.code or "",
+        status="" if draft else order.state,
+        fulfillment="" if order.fulfillment == F.NONE else order.fulfillment,
+        fulfillment_at=order.updated_at,
+        window=m.Window(order.starts_at, order.ends_at) if order.starts_at else None,
+        billing=_contact(order.billing),
+        customer=_contact(order.customer),
+        payment=_payment(order) if initiated else None,
+        fees=tuple(m.FeeTerm(**term) for term in orders.cancellation_terms(order)) if initiated else (),
+        refunds=tuple(m.RefundTerm(**term) for term in orders.refund_terms(order)) if initiated else (),
+        charging=_charging(order),
+        cancellation=_cancellation(order),
+        created_at=order.confirmed_at or order.created_at,
+        updated_at=order.updated_at,
+    )
+
+
+def plug(connector: Connector, *, price: Money, availability: str) -> m.Plug:
+    """A connector as messages show it; its evse, station and operator must have been selected with it."""
+    evse = connector.evse
+    return m.Plug(
+        item_id=connector.item_id,
+        number=connector.number,
+        standard=connector.standard,
+        current=connector.current,
+        max_power_w=connector.max_power_w,
+        vehicle=connector.vehicle,
+        availability=availability,
+        price_per_kwh=price,
+        green=bool(connector.tariff and connector.tariff.green),
+        charger=m.Charger(evse.uid, str(evse), evse.manufacturer, evse.status not in OFFLINE, place(evse.station)),
+        provider=provider(evse.station.operator),
+    )
+
+
+def provider(operator: Operator) -> m.Provider:
+    return m.Provider(operator.code, operator.name, operator.summary)
+
+
+def place(station: Station) -> m.Place:
+    """A station as messages show it; only stations with coordinates are ever offered."""
+    return m.Place(
+        id=station.code,
+        name=station.name,
+        latitude=station.latitude or Decimal(0),
+        longitude=station.longitude or Decimal(0),
+        address=", ".join(part for part in (station.address, f"{station.city} {station.postal_code}".strip()) if part),
+        city=station.city,
+        city_code=station.city_code,
+        country=station.country,
+        postal_code=station.postal_code,
+        directions=station.directions,
+    )
+
+
+def quote_view(quote: Quote, *, now: datetime) -> m.QuoteView:
+    """The quote with its lines; ttl in whole seconds still left, None for a bill."""
+    lines = tuple(
+        m.Line(line["code"], from_paise(line["paise"], quote.currency), line.get("energy_wh"), line.get("note", ""))
+        for line in quote.lines
+    )
+    left = None if quote.valid_until is None else max(0, int((quote.valid_until - now).total_seconds()))
+    return m.QuoteView(str(quote.number), from_paise(quote.total_paise, quote.currency), lines, left)
+
+
+def caller_of(order: Order, message_id: str) -> m.Caller:
+    """Whom to call about an order: its buyer app, in its transaction."""
+    return m.Caller(
+        bap_id=order.bap_id,
+        bap_uri=str(order.context.get("bap_uri", "")),
+        transaction_id=order.transaction_id,
+        message_id=message_id,
+        context=order.context,
+    )
+
+
+def public_base() -> str:
+    """Scheme and host under which drivers reach our pages."""
+    parts = urlsplit(settings.BECKN_SUBSCRIBER_URL)
+    return f"{parts.scheme}://{parts.netloc}"
+
+
+def alternatives_text(item_id: str, now: datetime) -> str:
+    """A sentence naming free connectors near a taken one; empty where there is none."""
+    others = order_selectors.alternatives(item_id, now=now)
+    names = ", ".join(f"{other.item_id} at {other.evse.station.name}" for other in others[:3])
+    return f"Free instead: {names}." if names else ""
+
+
+def _availability(connector: Connector, order: Order) -> str:
+    """The EVSE's status, but what this very order reserved or uses is available to it until it charges."""
+    status = connector.evse.status
+    if status == Evse.Status.RESERVED and order.fulfillment in {F.NONE, F.ORDER_INITIATED, F.PAYMENT_COMPLETED}:
+        return Evse.Status.AVAILABLE
+    return status
+
+
+def _energy_price(quote: Quote) -> Money:
+    return Money(Decimal(quote.tariff["price_per_kwh"]), quote.currency)
+
+
+def _contact(data: dict[str, str]) -> m.Contact | None:
+    return m.Contact(**data) if data else None
+
+
+def _payment(order: Order) -> m.PaymentView | None:
+    try:
+        payment: Payment = order.payment
+    except ObjectDoesNotExist:
+        return None
+    return m.PaymentView(
+        id=f"pay-{payment.id}",
+        collected_by=payment.collected_by,
+        type=payment.type,
+        status=payment.status,
+        amount=from_paise(payment.amount_paise, payment.currency),
+        reference=payment.reference,
+        paid_at=payment.paid_at,
+    )
+
+
+def _charging(order: Order) -> m.ChargingDetails | None:
+    session = Session.objects.filter(order_id=order.id, meter_start_wh__isnull=False).first()
+    if session is None:
+        return None
+    running = session.ended_at is None
+    return m.ChargingDetails(
+        energy_wh=session.energy_wh,
+        meter_start_wh=session.meter_start_wh,
+        meter_stop_wh=session.meter_stop_wh,
+        power_w=session.power_w if running else None,
+        current_a=session.current_a if running else None,
+        voltage_v=session.voltage_v if running else None,
+        soc_percent=session.soc_percent,
+        started_at=session.started_at,
+        ended_at=session.ended_at,
+    )
+
+
+def _cancellation(order: Order) -> m.Cancellation | None:
+    data = order.cancellation
+    if not data:
+        return None
+    return m.Cancellation(
+        at=datetime.fromisoformat(data["at"]), by=data["by"], reason_id=data["reason_id"], text=data["text"]
+    )

@@ -1,0 +1,73 @@
+"""Which hands do the due work? Each task empties one queue and carries no arguments: the rows say what is to do."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from celery import shared_task
+from django.conf import settings
+from django.utils import timezone
+
+from bpp import delivery, inbox, publish
+from core.due import one_of
+from core.nudges import BELL
+from fulfillment import services as fulfillment
+from orders import services as orders
+
+LONGEST_S = 20.0
+
+
+def nudge(queue: str) -> None:
+    """Wake a worker for `queue`; see `core.nudges`."""
+    BELL.ring(queue)
+
+
+@shared_task(name="process")
+def process_due() -> None:
+    """Decide what the inbox holds and publish what followed."""
+    _drain("process", _process, hands=settings.HANDS_PER_QUEUE)
+
+
+@shared_task(name="deliver")
+def deliver_due() -> None:
+    """Deliver what the outbox holds."""
+    _drain("deliver", delivery.deliver, hands=settings.HANDS_PER_QUEUE)
+
+
+@shared_task(name="advance")
+def advance_due() -> None:
+    """Drive the stations of sessions that are due."""
+    _drain("advance", _advance, hands=settings.HANDS_PER_QUEUE)
+
+
+@shared_task(name="expire")
+def expire_due() -> None:
+    """Release quotes and holds that ran out."""
+    _drain("expire", lambda: orders.expire_due(now=timezone.now(), limit=100), hands=1)
+
+
+def _process() -> int:
+    return inbox.process_next(now=timezone.now()) + publish.publish_next(now=timezone.now())
+
+
+def _advance() -> int:
+    now = timezone.now()
+    return (
+        fulfillment.open_sessions_due(now=now, limit=50)
+        + fulfillment.process_events_due(now=now, limit=100)
+        + fulfillment.advance_due(limit=16)
+        + publish.publish_progress(now=now)
+        + fulfillment.emit_due(now=now, limit=20)
+    )
+
+
+def _drain(queue: str, step: Callable[[], int], *, hands: int) -> None:
+    """Repeat `step` until it finds nothing; give way after LONGEST_S so that no queue starves another."""
+    BELL.heard(queue)
+    until = time.monotonic() + LONGEST_S
+    with one_of(queue, hands) as mine:
+        while mine and step():
+            if time.monotonic() > until:
+                BELL.ring(queue)
+                return

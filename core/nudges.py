@@ -1,0 +1,64 @@
+"""Who wakes a worker when work may be due? A nudge is a hint: it may be lost, the sweep finds the work anyway."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+
+from celery import current_app
+from django.conf import settings
+from django.db import transaction
+from kombu.exceptions import OperationalError
+from redis import Redis
+from redis.exceptions import RedisError
+
+log = logging.getLogger(__name__)
+
+PENDING_MS = 2000
+REST_S = 1.0
+
+
+class Bell:
+    """One pending wake-up per queue: `ring` sends a task unless one is already on its way."""
+
+    def __init__(self) -> None:
+        self._redis: Redis | None = None
+        self._silent_until = 0.0
+        self._lock = threading.Lock()
+
+    def ring(self, queue: str) -> None:
+        """Wake a worker for `queue`; never raises, and blocks no longer than a second where the broker is away."""
+        if time.monotonic() < self._silent_until:
+            return
+        try:
+            if self._client().set(_pending(queue), "1", nx=True, px=PENDING_MS):
+                current_app.send_task(queue, expires=30, ignore_result=True)
+        except (RedisError, OperationalError, OSError) as err:
+            self._silent_until = time.monotonic() + REST_S
+            log.warning("nudge lost; the sweep will find the work", extra={"queue": queue, "fault": repr(err)})
+
+    def heard(self, queue: str) -> None:
+        """Let the next nudge for `queue` through; a worker calls this before it looks for work."""
+        try:
+            self._client().delete(_pending(queue))
+        except (RedisError, OSError):
+            return
+
+    def _client(self) -> Redis:
+        with self._lock:
+            if self._redis is None:
+                self._redis = Redis.from_url(settings.REDIS_URL, socket_timeout=1, socket_connect_timeout=1)
+            return self._redis
+
+
+BELL = Bell()
+
+
+def nudge_on_commit(queue: str) -> None:
+    """Wake a worker for `queue` once the surrounding transaction has committed."""
+    transaction.on_commit(lambda: BELL.ring(queue), robust=True)
+
+
+def _pending(queue: str) -> str:
+    return f"vb:nudge:{queue}"
