@@ -45,6 +45,7 @@ class Session(models.Model):
     read_at = models.DateTimeField(null=True, blank=True, help_text="Time of the newest accepted reading.")
     fault = models.TextField(blank=True, default="")
     next_at = models.DateTimeField(null=True, blank=True, help_text="Due at; empty where nothing is to do.")
+    asked_at = models.DateTimeField(null=True, blank=True, help_text="When the present wish came up; deadlines count.")
     progress_at = models.DateTimeField(null=True, blank=True, help_text="When the buyer app was last told progress.")
     attempts = models.IntegerField(default=0)
     lease_until = models.DateTimeField(null=True, blank=True)
@@ -55,7 +56,8 @@ class Session(models.Model):
     class Meta:
         constraints = [
             models.UniqueConstraint(
-                fields=["evse"], condition=Q(state__in=["starting", "charging", "paused", "ending"]),
+                fields=["evse"],
+                condition=Q(state__in=["starting", "charging", "paused", "ending"]),
                 name="session_one_active_per_evse",
             ),
             models.CheckConstraint(
@@ -154,6 +156,26 @@ class Reading(models.Model):
 
     def __str__(self) -> str:
         return f"{self.at:%H:%M:%S} {self.energy_wh} Wh"
+
+
+class EventOut(models.Model):
+    """A CloudEvent of ours that is owed to the event sink; its id is the same however often it is made."""
+
+    event_id = models.UUIDField(unique=True)
+    type = models.CharField(max_length=100)
+    subject = models.CharField(max_length=128)
+    at = models.DateTimeField()
+    data = models.JSONField()
+    next_at = models.DateTimeField(null=True, blank=True, db_default=Now(), help_text="Due at; empty once settled.")
+    attempts = models.IntegerField(default=0)
+    sent_at = models.DateTimeField(null=True, blank=True)
+    reason = models.TextField(blank=True, default="", help_text="Why the newest try failed.")
+
+    class Meta:
+        indexes = [models.Index(fields=["next_at"], name="event_out_due", condition=Q(next_at__isnull=False))]
+
+    def __str__(self) -> str:
+        return f"{self.type} {self.event_id}"
 
 
 class TrackLink(models.Model):

@@ -6,135 +6,231 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
     dependencies = [
-        ('catalog', '0001_initial'),
-        ('orders', '0001_initial'),
+        ("catalog", "0001_initial"),
+        ("orders", "0001_initial"),
     ]
 
     operations = [
         migrations.CreateModel(
-            name='Session',
+            name="Session",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('state', models.CharField(choices=[('waiting', 'Waiting for the start'), ('starting', 'Starting'), ('charging', 'Charging'), ('paused', 'Paused'), ('ending', 'Ending'), ('ended', 'Ended'), ('failed', 'Failed'), ('cancelled', 'Cancelled')], default='waiting', max_length=9)),
-                ('step', models.CharField(default='idle', help_text='The next command to the station.', max_length=20)),
-                ('card', models.CharField(help_text='One-time virtual card of this order.', max_length=64)),
-                ('remote_id', models.CharField(blank=True, default='', help_text="The station side's session id.", max_length=128)),
-                ('slot_number', models.PositiveSmallIntegerField(blank=True, null=True)),
-                ('stop_reason', models.CharField(blank=True, default='', max_length=40)),
-                ('started_at', models.DateTimeField(blank=True, null=True)),
-                ('ended_at', models.DateTimeField(blank=True, null=True)),
-                ('meter_start_wh', models.BigIntegerField(blank=True, null=True)),
-                ('meter_wh', models.BigIntegerField(blank=True, help_text='Newest accepted register.', null=True)),
-                ('meter_stop_wh', models.BigIntegerField(blank=True, null=True)),
-                ('power_w', models.PositiveIntegerField(default=0)),
-                ('current_a', models.DecimalField(blank=True, decimal_places=2, max_digits=8, null=True)),
-                ('voltage_v', models.DecimalField(blank=True, decimal_places=2, max_digits=8, null=True)),
-                ('soc_percent', models.PositiveSmallIntegerField(blank=True, null=True)),
-                ('read_at', models.DateTimeField(blank=True, help_text='Time of the newest accepted reading.', null=True)),
-                ('fault', models.TextField(blank=True, default='')),
-                ('next_at', models.DateTimeField(blank=True, help_text='Due at; empty where nothing is to do.', null=True)),
-                ('progress_at', models.DateTimeField(blank=True, help_text='When the buyer app was last told progress.', null=True)),
-                ('attempts', models.IntegerField(default=0)),
-                ('lease_until', models.DateTimeField(blank=True, null=True)),
-                ('token', models.BigIntegerField(default=0, help_text='Fences a worker that came back late.')),
-                ('created_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
-                ('updated_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
-                ('evse', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='sessions', to='catalog.evse')),
-                ('order', models.OneToOneField(on_delete=django.db.models.deletion.PROTECT, related_name='session', to='orders.order')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                (
+                    "state",
+                    models.CharField(
+                        choices=[
+                            ("waiting", "Waiting for the start"),
+                            ("starting", "Starting"),
+                            ("charging", "Charging"),
+                            ("paused", "Paused"),
+                            ("ending", "Ending"),
+                            ("ended", "Ended"),
+                            ("failed", "Failed"),
+                            ("cancelled", "Cancelled"),
+                        ],
+                        default="waiting",
+                        max_length=9,
+                    ),
+                ),
+                ("step", models.CharField(default="idle", help_text="The next command to the station.", max_length=20)),
+                ("card", models.CharField(help_text="One-time virtual card of this order.", max_length=64)),
+                (
+                    "remote_id",
+                    models.CharField(
+                        blank=True, default="", help_text="The station side's session id.", max_length=128
+                    ),
+                ),
+                ("slot_number", models.PositiveSmallIntegerField(blank=True, null=True)),
+                ("stop_reason", models.CharField(blank=True, default="", max_length=40)),
+                ("started_at", models.DateTimeField(blank=True, null=True)),
+                ("ended_at", models.DateTimeField(blank=True, null=True)),
+                ("meter_start_wh", models.BigIntegerField(blank=True, null=True)),
+                ("meter_wh", models.BigIntegerField(blank=True, help_text="Newest accepted register.", null=True)),
+                ("meter_stop_wh", models.BigIntegerField(blank=True, null=True)),
+                ("power_w", models.PositiveIntegerField(default=0)),
+                ("current_a", models.DecimalField(blank=True, decimal_places=2, max_digits=8, null=True)),
+                ("voltage_v", models.DecimalField(blank=True, decimal_places=2, max_digits=8, null=True)),
+                ("soc_percent", models.PositiveSmallIntegerField(blank=True, null=True)),
+                (
+                    "read_at",
+                    models.DateTimeField(blank=True, help_text="Time of the newest accepted reading.", null=True),
+                ),
+                ("fault", models.TextField(blank=True, default="")),
+                (
+                    "next_at",
+                    models.DateTimeField(blank=True, help_text="Due at; empty where nothing is to do.", null=True),
+                ),
+                (
+                    "progress_at",
+                    models.DateTimeField(blank=True, help_text="When the buyer app was last told progress.", null=True),
+                ),
+                ("attempts", models.IntegerField(default=0)),
+                ("lease_until", models.DateTimeField(blank=True, null=True)),
+                ("token", models.BigIntegerField(default=0, help_text="Fences a worker that came back late.")),
+                ("created_at", models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
+                ("updated_at", models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
+                (
+                    "evse",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="sessions", to="catalog.evse"
+                    ),
+                ),
+                (
+                    "order",
+                    models.OneToOneField(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="session", to="orders.order"
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='Reading',
+            name="Reading",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('at', models.DateTimeField()),
-                ('energy_wh', models.BigIntegerField()),
-                ('power_w', models.IntegerField(blank=True, null=True)),
-                ('current_a', models.DecimalField(blank=True, decimal_places=2, max_digits=8, null=True)),
-                ('voltage_v', models.DecimalField(blank=True, decimal_places=2, max_digits=8, null=True)),
-                ('soc_percent', models.SmallIntegerField(blank=True, null=True)),
-                ('accepted', models.BooleanField(default=True)),
-                ('reason', models.CharField(blank=True, default='', max_length=200)),
-                ('session', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='readings', to='fulfillment.session')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("at", models.DateTimeField()),
+                ("energy_wh", models.BigIntegerField()),
+                ("power_w", models.IntegerField(blank=True, null=True)),
+                ("current_a", models.DecimalField(blank=True, decimal_places=2, max_digits=8, null=True)),
+                ("voltage_v", models.DecimalField(blank=True, decimal_places=2, max_digits=8, null=True)),
+                ("soc_percent", models.SmallIntegerField(blank=True, null=True)),
+                ("accepted", models.BooleanField(default=True)),
+                ("reason", models.CharField(blank=True, default="", max_length=200)),
+                (
+                    "session",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE, related_name="readings", to="fulfillment.session"
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='Command',
+            name="Command",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('key', models.CharField(max_length=64, unique=True)),
-                ('name', models.CharField(max_length=20)),
-                ('state', models.CharField(choices=[('intent', 'Intended'), ('confirmed', 'Confirmed'), ('refused', 'Refused'), ('unknown', 'Outcome unknown')], default='intent', max_length=9)),
-                ('request', models.JSONField(default=dict)),
-                ('response', models.JSONField(default=dict)),
-                ('attempts', models.IntegerField(default=0)),
-                ('created_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
-                ('answered_at', models.DateTimeField(blank=True, null=True)),
-                ('session', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='commands', to='fulfillment.session')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("key", models.CharField(max_length=64, unique=True)),
+                ("name", models.CharField(max_length=20)),
+                (
+                    "state",
+                    models.CharField(
+                        choices=[
+                            ("intent", "Intended"),
+                            ("confirmed", "Confirmed"),
+                            ("refused", "Refused"),
+                            ("unknown", "Outcome unknown"),
+                        ],
+                        default="intent",
+                        max_length=9,
+                    ),
+                ),
+                ("request", models.JSONField(default=dict)),
+                ("response", models.JSONField(default=dict)),
+                ("attempts", models.IntegerField(default=0)),
+                ("created_at", models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
+                ("answered_at", models.DateTimeField(blank=True, null=True)),
+                (
+                    "session",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE, related_name="commands", to="fulfillment.session"
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='StationEvent',
+            name="StationEvent",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('source', models.CharField(max_length=255)),
-                ('event_id', models.CharField(max_length=255)),
-                ('type', models.CharField(max_length=100)),
-                ('time', models.DateTimeField()),
-                ('data', models.JSONField()),
-                ('received_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
-                ('state', models.CharField(choices=[('new', 'New'), ('done', 'Done'), ('ignored', 'Ignored'), ('refused', 'Refused')], default='new', max_length=7)),
-                ('reason', models.TextField(blank=True, default='')),
-                ('attempts', models.IntegerField(default=0)),
-                ('next_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
-                ('station', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.SET_NULL, to='catalog.station')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("source", models.CharField(max_length=255)),
+                ("event_id", models.CharField(max_length=255)),
+                ("type", models.CharField(max_length=100)),
+                ("time", models.DateTimeField()),
+                ("data", models.JSONField()),
+                ("received_at", models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
+                (
+                    "state",
+                    models.CharField(
+                        choices=[("new", "New"), ("done", "Done"), ("ignored", "Ignored"), ("refused", "Refused")],
+                        default="new",
+                        max_length=7,
+                    ),
+                ),
+                ("reason", models.TextField(blank=True, default="")),
+                ("attempts", models.IntegerField(default=0)),
+                ("next_at", models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
+                (
+                    "station",
+                    models.ForeignKey(
+                        blank=True, null=True, on_delete=django.db.models.deletion.SET_NULL, to="catalog.station"
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='TrackLink',
+            name="TrackLink",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('token_hash', models.CharField(max_length=64, unique=True)),
-                ('created_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
-                ('expires_at', models.DateTimeField()),
-                ('revoked_at', models.DateTimeField(blank=True, null=True)),
-                ('order', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='track_links', to='orders.order')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("token_hash", models.CharField(max_length=64, unique=True)),
+                ("created_at", models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
+                ("expires_at", models.DateTimeField()),
+                ("revoked_at", models.DateTimeField(blank=True, null=True)),
+                (
+                    "order",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE, related_name="track_links", to="orders.order"
+                    ),
+                ),
             ],
         ),
         migrations.AddIndex(
-            model_name='session',
-            index=models.Index(condition=models.Q(('next_at__isnull', False)), fields=['next_at'], name='session_due'),
+            model_name="session",
+            index=models.Index(condition=models.Q(("next_at__isnull", False)), fields=["next_at"], name="session_due"),
         ),
         migrations.AddConstraint(
-            model_name='session',
-            constraint=models.UniqueConstraint(condition=models.Q(('state__in', ['starting', 'charging', 'paused', 'ending'])), fields=('evse',), name='session_one_active_per_evse'),
+            model_name="session",
+            constraint=models.UniqueConstraint(
+                condition=models.Q(("state__in", ["starting", "charging", "paused", "ending"])),
+                fields=("evse",),
+                name="session_one_active_per_evse",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='session',
-            constraint=models.CheckConstraint(condition=models.Q(('meter_stop_wh__isnull', True), ('meter_stop_wh__gte', models.F('meter_start_wh')), _connector='OR'), name='session_meter_forward'),
+            model_name="session",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    ("meter_stop_wh__isnull", True), ("meter_stop_wh__gte", models.F("meter_start_wh")), _connector="OR"
+                ),
+                name="session_meter_forward",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='session',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('state', 'ended'), _negated=True), models.Q(('ended_at__isnull', False), ('meter_stop_wh__isnull', False)), _connector='OR'), name='session_ended_is_metered'),
+            model_name="session",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    models.Q(("state", "ended"), _negated=True),
+                    models.Q(("ended_at__isnull", False), ("meter_stop_wh__isnull", False)),
+                    _connector="OR",
+                ),
+                name="session_ended_is_metered",
+            ),
         ),
         migrations.AddIndex(
-            model_name='reading',
-            index=models.Index(fields=['session', 'at'], name='reading_at'),
+            model_name="reading",
+            index=models.Index(fields=["session", "at"], name="reading_at"),
         ),
         migrations.AddConstraint(
-            model_name='reading',
-            constraint=models.UniqueConstraint(condition=models.Q(('accepted', True)), fields=('session', 'at'), name='reading_once'),
+            model_name="reading",
+            constraint=models.UniqueConstraint(
+                condition=models.Q(("accepted", True)), fields=("session", "at"), name="reading_once"
+            ),
         ),
         migrations.AddIndex(
-            model_name='stationevent',
-            index=models.Index(condition=models.Q(('state', 'new')), fields=['next_at'], name='station_event_due'),
+            model_name="stationevent",
+            index=models.Index(condition=models.Q(("state", "new")), fields=["next_at"], name="station_event_due"),
         ),
         migrations.AddConstraint(
-            model_name='stationevent',
-            constraint=models.UniqueConstraint(fields=('source', 'event_id'), name='station_event_once'),
+            model_name="stationevent",
+            constraint=models.UniqueConstraint(fields=("source", "event_id"), name="station_event_once"),
         ),
     ]
