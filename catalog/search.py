@@ -20,8 +20,8 @@ OUT_OF_USE = frozenset({"unavailable", "faulted"})
 GENERIC_WORDS = frozenset(
     re.findall(
         r"\w+",
-        """a an and any at by car charge charger chargers charging electric energy ev evs fast for in me my near nearby of
-        on plug point points slot station stations the to vehicle vehicles with""",
+        """a an and any at by car charge charger chargers charging electric energy ev evs fast for in me my near nearby
+        of on plug point points slot station stations the to vehicle vehicles with""",
     )
 )
 
