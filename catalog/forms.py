@@ -1,0 +1,78 @@
+"""Is what an operator typed about a station, a connector or a tariff sound?"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo, available_timezones
+
+from django import forms
+
+from catalog.models import Connector, Station, Tariff
+from catalog.opening import OpeningFault, opening
+from catalog.tariffs import TariffFault, schedule
+
+if TYPE_CHECKING:
+    StationBase = forms.ModelForm[Station]
+    TariffBase = forms.ModelForm[Tariff]
+    ConnectorBase = forms.ModelForm[Connector]
+else:
+    StationBase = TariffBase = ConnectorBase = forms.ModelForm
+
+
+class StationForm(StationBase):
+    """A station; drafts may be half filled, a published one keeps its place."""
+
+    def clean_time_zone(self) -> str:
+        name: str = self.cleaned_data["time_zone"]
+        if name not in available_timezones():
+            raise forms.ValidationError(f"{name!r} is not a time zone; write one such as Asia/Kolkata.")
+        return ZoneInfo(name).key
+
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean() or self.cleaned_data
+        place = cleaned.get("latitude"), cleaned.get("longitude")
+        if (place[0] is None) != (place[1] is None):
+            raise forms.ValidationError("Give both latitude and longitude, or neither.")
+        if self.instance.published and place[0] is None:
+            raise forms.ValidationError("A published station needs its place; unpublish it first or give coordinates.")
+        self._check_hours(cleaned)
+        return cleaned
+
+    def _check_hours(self, cleaned: dict[str, Any]) -> None:
+        hours = cleaned.get("opening_times")
+        if not hours:
+            return
+        if not isinstance(hours, dict):
+            self.add_error("opening_times", "Write a JSON object of OCPI Hours, or {} for always open.")
+            return
+        try:
+            opening(hours, cleaned.get("time_zone") or "Asia/Kolkata")
+        except OpeningFault as fault:
+            self.add_error("opening_times", str(fault))
+
+
+class TariffForm(TariffBase):
+    """A tariff; its elements must be readable by the rule that prices with them."""
+
+    def clean_elements(self) -> Any:
+        elements = self.cleaned_data["elements"]
+        try:
+            schedule(elements)
+        except TariffFault as fault:
+            raise forms.ValidationError(str(fault)) from fault
+        return elements
+
+
+class ConnectorForm(ConnectorBase):
+    """A connector; its item id follows from its EVSE and number, its tariff is of the same operator."""
+
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean() or self.cleaned_data
+        evse = cleaned.get("evse") or getattr(self.instance, "evse", None)
+        number = cleaned.get("number") or self.instance.number
+        tariff = cleaned.get("tariff")
+        if evse is not None and tariff is not None and tariff.operator_id != evse.station.operator_id:
+            self.add_error("tariff", "This tariff belongs to another operator; choose one of the station's operator.")
+        if evse is not None and number:
+            self.instance.item_id = f"{evse.uid}*{number}"
+        return cleaned

@@ -1,0 +1,121 @@
+"""Which sessions run, what did stations say, what did meters read?"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from django.contrib import admin
+from django.http import HttpRequest
+from unfold.contrib.filters.admin import ChoicesDropdownFilter
+
+from catalog.columns import column
+from catalog.deeds import DeedsMixin
+from catalog.tenancy import Area, LogAdmin, OwnRelatedFilter, reach_of
+from catalog.wording import kw, kwh
+from fulfillment.models import Command, Reading, Session, StationEvent
+
+SESSION_TONES = {
+    Session.State.WAITING: "primary",
+    Session.State.STARTING: "info",
+    Session.State.CHARGING: "info",
+    Session.State.PAUSED: "warning",
+    Session.State.ENDING: "info",
+    Session.State.ENDED: "success",
+    Session.State.FAILED: "danger",
+    Session.State.CANCELLED: "default",
+}
+EVENT_TONES = {
+    StationEvent.State.NEW: "primary",
+    StationEvent.State.DONE: "success",
+    StationEvent.State.IGNORED: "default",
+    StationEvent.State.REFUSED: "danger",
+}
+COMMAND_TONES = {
+    Command.State.INTENT: "primary",
+    Command.State.CONFIRMED: "success",
+    Command.State.REFUSED: "danger",
+    Command.State.UNKNOWN: "warning",
+}
+
+
+@admin.register(Session)
+class SessionAdmin(DeedsMixin, LogAdmin):
+    """One session: power and energy as the meter says, every command with the station's answer."""
+
+    operator_path = "order__operator"
+    area: ClassVar[Area] = Area.CHARGING
+    list_display = ("order", "evse", "status", "power", "energy", "soc", "started_at", "ended_at", "stop_reason")
+    list_filter = (("state", ChoicesDropdownFilter), ("evse", OwnRelatedFilter))
+    search_fields = ("order__code", "order__transaction_id", "evse__uid", "evse__station__name", "remote_id")
+    list_select_related = ("order", "evse")
+    ordering = ("-created_at",)
+    exclude = ("card", "token", "lease_until")
+    change_form_outer_after_template = "admin/session_room.html"
+
+    @column("State", order="state", tones=SESSION_TONES)
+    def status(self, session: Session) -> tuple[str, str]:
+        return session.state, session.get_state_display()
+
+    @column("Power", order="power_w")
+    def power(self, session: Session) -> str:
+        return kw(session.power_w) if session.state in Session.LIVE else "–"
+
+    @column("Energy")
+    def energy(self, session: Session) -> str:
+        return kwh(session.energy_wh)
+
+    @column("Battery", order="soc_percent")
+    def soc(self, session: Session) -> str:
+        return "–" if session.soc_percent is None else f"{session.soc_percent} %"
+
+
+@admin.register(Reading)
+class ReadingAdmin(LogAdmin):
+    operator_path = "session__order__operator"
+    area: ClassVar[Area] = Area.CHARGING
+    list_display = ("at", "session", "register", "power", "soc_percent", "accepted", "reason")
+    list_filter = ("accepted",)
+    search_fields = ("session__order__code",)
+    list_select_related = ("session__order",)
+    ordering = ("-at",)
+
+    @column("Register", order="energy_wh")
+    def register(self, reading: Reading) -> str:
+        return kwh(reading.energy_wh)
+
+    @column("Power", order="power_w")
+    def power(self, reading: Reading) -> str:
+        return kw(reading.power_w)
+
+
+@admin.register(StationEvent)
+class StationEventAdmin(LogAdmin):
+    operator_path = "station__operator"
+    area: ClassVar[Area] = Area.CHARGING
+    list_display = ("received_at", "type", "station", "became", "reason", "time")
+    list_filter = (("state", ChoicesDropdownFilter), "type", ("station", OwnRelatedFilter))
+    search_fields = ("event_id", "source", "type", "station__name")
+    list_select_related = ("station",)
+    ordering = ("-received_at",)
+
+    @column("Outcome", order="state", tones=EVENT_TONES)
+    def became(self, event: StationEvent) -> tuple[str, str]:
+        return event.state, event.get_state_display()
+
+
+@admin.register(Command)
+class CommandAdmin(LogAdmin):
+    operator_path = "session__order__operator"
+    area: ClassVar[Area] = Area.CHARGING
+    list_display = ("created_at", "session", "name", "outcome", "attempts", "answered_at")
+    list_filter = (("state", ChoicesDropdownFilter), "name")
+    search_fields = ("session__order__code", "key")
+    list_select_related = ("session__order",)
+    ordering = ("-created_at",)
+
+    def get_exclude(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
+        return () if reach_of(request.user).everything else ("request",)
+
+    @column("Outcome", order="state", tones=COMMAND_TONES)
+    def outcome(self, command: Command) -> tuple[str, str]:
+        return command.state, command.get_state_display()
