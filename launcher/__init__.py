@@ -1,1 +1,1 @@
-"""How does the platform start on a bare machine? Standard library only; `inside.py` alone is run by the venv's Python."""
+"""How does the platform start on a bare machine? Standard library only, but for what `inside.py` holds."""

@@ -113,7 +113,8 @@ class _Demo:
 
     def run(self) -> int:
         self.teller.say(
-            f"Voltbazaar · Python {platform.python_version()} · {platform.system()} {platform.machine()} · log {self.where.log}"
+            f"Voltbazaar · Python {platform.python_version()} · {platform.system()} {platform.machine()} "
+            f"· log {self.where.log}"
         )
         self._choose_ports()
         self._say("Packages", "checking")
@@ -215,7 +216,9 @@ class _Demo:
         wait_for_line(group, log, b"ready", offset)
         serve.start_provider(group, host=HOST, port=at.provider)
         group.wait_until_ready(at.url(at.provider))
-        return f"registry and gateway :{at.registry} · provider :{at.provider} · buyer app :{at.buyer} · supplier :{at.supplier}"
+        return (
+            f"registry, gateway :{at.registry} · provider :{at.provider} · buyer :{at.buyer} · supplier :{at.supplier}"
+        )
 
     def _journey(self, group: Group) -> int:
         command: list[str | Path] = [
@@ -274,7 +277,7 @@ class _Demo:
 
 
 def wait_for_line(group: Group, log: Path, line: bytes, offset: int) -> None:
-    """Until a child has written this line into its log. Raises: ProblemError when a child ends or the wait is too long."""
+    """Until this line stands in the log. Raises: ProblemError when a child ends or the wait is too long."""
     deadline = time.monotonic() + SANDBOX_START_S
     while time.monotonic() < deadline:
         processes.STOP.check()

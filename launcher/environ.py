@@ -57,16 +57,17 @@ def for_production(where: Places, *, host: str) -> dict[str, str]:
         if not is_on(env, "DEBUG"):
             raise ProblemError(
                 "DEBUG is off and SECRET_KEY is not set",
-                fix="set SECRET_KEY (or SECRET_KEY_FILE) to a long random text, or DEBUG=1 for a try-out on this machine",
+                fix="set SECRET_KEY (or SECRET_KEY_FILE) to a long random text, or DEBUG=1 for a try-out here",
                 exit_code=USAGE,
             )
         env["SECRET_KEY"] = kept_secret(where, "secret_key")
-    env.setdefault("ALLOWED_HOSTS", LOOPBACK if host in {"0.0.0.0", "::", "127.0.0.1"} else f"{LOOPBACK},{host}")  # noqa: S104
+    everywhere = host in {"0.0.0.0", "::", "127.0.0.1"}  # noqa: S104 - compared, not bound
+    env.setdefault("ALLOWED_HOSTS", LOOPBACK if everywhere else f"{LOOPBACK},{host}")
     return env
 
 
 def for_development(where: Places) -> dict[str, str]:
-    """What `demo`, `test`, `manage` and `check` run with: as given, with a SECRET_KEY of this home and DEBUG on by default."""
+    """What `demo` and `manage` run with: as given; without SECRET_KEY one of this home, and DEBUG on."""
     env = base(where)
     if not is_given(env, "SECRET_KEY"):
         env["SECRET_KEY"] = kept_secret(where, "secret_key")

@@ -12,7 +12,7 @@ from pathlib import Path
 from types import TracebackType
 from urllib.parse import urlsplit
 
-from launcher import postgres, processes, redis_server
+from launcher import environ, postgres, processes, redis_server
 from launcher.places import CLONE, Places
 from launcher.problems import OTHER, USAGE, ProblemError, StopRequestedError
 from launcher.processes import Child
@@ -50,11 +50,11 @@ class Group:
     def start_servers(self) -> str:
         """Start what DATABASE_URL and REDIS_URL do not name, check what they do; the answer says what runs."""
         said = [self._start_postgres(), self._start_redis()]
-        self.ask_inside("check-database")
+        self.ask_inside("check-database", env={"DATABASE_URL": environ.value_of(self.env, "DATABASE_URL")})
         return " · ".join(said)
 
     def _start_postgres(self) -> str:
-        if self.env.get("DATABASE_URL") or self.env.get("DATABASE_URL_FILE"):
+        if environ.value_of(self.env, "DATABASE_URL"):
             return "PostgreSQL of DATABASE_URL"
         server = postgres.start(self.where, self.venv.site_packages, env=self.env)
         self.servers.append(server.child)
@@ -62,18 +62,18 @@ class Group:
         return f"PostgreSQL {server.version} (embedded)"
 
     def _start_redis(self) -> str:
-        if self.env.get("REDIS_URL") or self.env.get("REDIS_URL_FILE"):
+        if environ.value_of(self.env, "REDIS_URL"):
             return "Redis of REDIS_URL"
         server = redis_server.start(self.where, self.venv.site_packages, python=self.venv.python, env=self.env)
         self.servers.append(server.child)
         self.env["REDIS_URL"] = server.url
         return f"Redis ({server.kind})"
 
-    def ask_inside(self, question: str, *arguments: str) -> str:
-        """Run `launcher.inside` in the venv and return what it prints. Raises: ProblemError with its words when it refuses."""
+    def ask_inside(self, question: str, *, env: dict[str, str] | None = None) -> str:
+        """Run `launcher.inside` and return what it prints. Raises: ProblemError with its words when it refuses."""
         done = subprocess.run(
-            [str(self.venv.python), "-m", "launcher.inside", question, *arguments],
-            env=self.env,
+            [str(self.venv.python), "-m", "launcher.inside", question],
+            env=self.env | (env or {}),
             cwd=CLONE,
             capture_output=True,
             text=True,

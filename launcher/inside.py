@@ -47,7 +47,7 @@ def check_redis() -> int:
 
 
 def make_keys() -> int:
-    """Prints, base64 and one a line: signing seed, signing public key, encryption private key, encryption public key."""
+    """Prints in base64, one a line: signing seed, its public key, encryption private key, its public key."""
     from nacl.public import PrivateKey
     from nacl.signing import SigningKey
 

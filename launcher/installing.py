@@ -6,6 +6,7 @@ import os
 import re
 import selectors
 import shutil
+import signal
 import subprocess
 import tempfile
 import time
@@ -23,7 +24,8 @@ SEEN_PACKAGE = re.compile(
     r"^\s*(?:Collecting|Requirement already satisfied:|Using cached|Downloaded|\+) ?([A-Za-z0-9_.-]+)"
 )
 NO_WHEEL = re.compile(
-    r"No matching distribution found for ([A-Za-z0-9_.\[\]-]+)|([A-Za-z0-9_.-]+)(?:==\S+)? has no (?:usable wheels|wheels|matching)"
+    r"No matching distribution found for ([A-Za-z0-9_.\[\]-]+)"
+    r"|([A-Za-z0-9_.-]+)(?:==\S+)? has no (?:usable wheels|wheels|matching)"
 )
 NO_INDEX = re.compile(
     r"Retrying \(|Temporary failure in name resolution|dns error|Failed to fetch|Connection refused|timed out"
@@ -76,7 +78,8 @@ def explain(watch: _Watch) -> ProblemError:
     if watch.offline:
         return ProblemError(
             f"the package index does not answer\n{last}",
-            fix=f"connect, or put the wheels into {WHEELHOUSE} (pip download --only-binary :all: -d {WHEELHOUSE} -r {lock_hint()}), "
+            fix=f"connect, or put the wheels into {WHEELHOUSE} "
+            f"(pip download --only-binary :all: -d {WHEELHOUSE} -r requirements.txt), "
             "or name your own index in PIP_INDEX_URL or PIP_FIND_LINKS",
             exit_code=PYTHON,
         )
@@ -87,17 +90,13 @@ def explain(watch: _Watch) -> ProblemError:
             f"set {other} to a server of your own" if other else "use Python 3.11 or 3.12 on Linux x86-64 or aarch64"
         )
         return ProblemError(
-            f"there is no ready-made wheel of {package} for this platform, and nothing is compiled behind your back\n{last}",
+            f"there is no wheel of {package} for this platform, and nothing is compiled behind your back\n{last}",
             fix=instead,
             exit_code=PYTHON,
         )
     return ProblemError(
         f"the packages cannot be installed\n{last}", fix="see the lines above, then try again", exit_code=PYTHON
     )
-
-
-def lock_hint() -> str:
-    return "requirements.txt"
 
 
 def without(lock_text: str, package: str) -> str:
@@ -140,7 +139,7 @@ def _attempt(python: Path, lock: Path, *, teller: Teller) -> _Watch | None:
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
-        preexec_fn=processes.die_with_parent(15),
+        preexec_fn=processes.die_with_parent(signal.SIGTERM),  # noqa: PLW1509 - we run no threads
     )
     assert process.stdout is not None
     try:

@@ -65,8 +65,8 @@ def digest(path: Path) -> str:
 def places_for(home: Path) -> Places:
     """Choose the directories for this home without creating any.
 
-    As root PostgreSQL must be another user, and that user must reach its data: then data and socket stand under /var/tmp, which
-    everyone may traverse, and no parent directory is ever chmodded.
+    As root, PostgreSQL must be another user, and that user must reach its data: then data and socket stand under
+    /var/tmp, which everyone may traverse, and no parent directory is ever chmodded.
     """
     if os.geteuid() == 0:
         base = shared_base(home)
@@ -153,7 +153,7 @@ def refuse_foreign(path: Path, owners: set[int]) -> None:
     seen = path.lstat()
     if not stat.S_ISDIR(seen.st_mode) or seen.st_uid not in owners or seen.st_mode & 0o022:
         raise ProblemError(
-            f"{path} exists and belongs to uid {seen.st_uid} with mode {stat.filemode(seen.st_mode)}; we do not trust it",
+            f"{path} exists with uid {seen.st_uid} and mode {stat.filemode(seen.st_mode)}; we do not trust it",
             fix="look who made it, remove it, or set VB_HOME to another directory",
             exit_code=DISK,
         )

@@ -69,7 +69,7 @@ def _holds(process: Path, inodes: set[str]) -> bool:
 
 
 def free_base(first: int, count: int, host: str = "127.0.0.1") -> tuple[int, list[str]]:
-    """The first base from `first` in steps of ten with `count` free ports, and a sentence per busy port met on the way."""
+    """The first base, in steps of ten, with `count` free ports, and a sentence per busy port met on the way."""
     said: list[str] = []
     for base in range(first, 65_536 - count, 10):
         busy = [port for port in range(base, base + count) if not is_free(port, host)]

@@ -19,9 +19,9 @@ from launcher.problems import OTHER, PYTHON, ProblemError
 
 ROLE = "voltbazaar"
 DATABASE = "voltbazaar"
-# Two constants make up the statement; psql runs what the query returns.
-CREATE_DATABASE = f"""
-SELECT 'CREATE DATABASE {DATABASE}' WHERE NOT EXISTS (SELECT FROM pg_database WHERE datname = '{DATABASE}') \\gexec
+# psql runs what the query returns
+CREATE_DATABASE = """
+SELECT 'CREATE DATABASE voltbazaar' WHERE NOT EXISTS (SELECT FROM pg_database WHERE datname = 'voltbazaar') \\gexec
 """
 START_S = 120.0  # recovery of a long write-ahead log after a crash takes its time
 SETTINGS = {
@@ -57,7 +57,7 @@ def binaries(site_packages: Path) -> Path:
     if not found:
         raise ProblemError(
             "the embedded PostgreSQL has no build for this platform",
-            fix="start a PostgreSQL of your own and give its address: DATABASE_URL=postgresql://user:password@host/name",
+            fix="run a PostgreSQL of your own and give its address: DATABASE_URL=postgresql://user:password@host/name",
             exit_code=PYTHON,
         )
     return found[-1].parent
@@ -69,7 +69,7 @@ def _release(binary: Path) -> int:
 
 
 def start(where: Places, site_packages: Path, *, env: Mapping[str, str]) -> Postgres:
-    """Create the cluster on first use, start it and wait until it answers; a postmaster.pid left by a crash is no obstacle."""
+    """Create the cluster on first use, start it, wait until it answers; what a crash left is no obstacle."""
     if os.geteuid() == 0 and where.pg_user is None:
         raise ProblemError(
             "PostgreSQL refuses to run as root, and there is no account postgres or nobody to run it as",
@@ -150,7 +150,7 @@ def _quoted(path: Path) -> str:
 
 
 def _wait_until_ready(child: processes.Child, where: Places) -> None:
-    """The server writes `ready` on line 8 of postmaster.pid; a stale file of a crashed one carries another pid on line 1."""
+    """The server writes `ready` on line 8 of postmaster.pid; a stale file carries another pid on line 1."""
     deadline = time.monotonic() + START_S
     pid_file = where.pg_data / "postmaster.pid"
     while time.monotonic() < deadline:
@@ -177,7 +177,19 @@ def _create_database(bin_dir: Path, where: Places) -> None:
     marker = where.pg_data / "vb_database_created"
     if marker.exists():
         return
-    command: list[str | Path] = [bin_dir / "psql", "-X", "-q", "-v", "ON_ERROR_STOP=1", "-h", where.sockets, "-U", ROLE, "-d", "postgres"]
+    command: list[str | Path] = [
+        bin_dir / "psql",
+        "-X",
+        "-q",
+        "-v",
+        "ON_ERROR_STOP=1",
+        "-h",
+        where.sockets,
+        "-U",
+        ROLE,
+        "-d",
+        "postgres",
+    ]
     done = subprocess.run(
         command, input=CREATE_DATABASE, env={"PATH": os.defpath}, capture_output=True, text=True, check=False
     )

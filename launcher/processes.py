@@ -26,7 +26,7 @@ _LIBC = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
 
 
 class StopFlag:
-    """Remembers the stop signals; the work asks at safe points, so that no child is lost between fork and bookkeeping."""
+    """Remembers stop signals; work asks at safe points, so that no child is lost between fork and bookkeeping."""
 
     def __init__(self) -> None:
         self.count = 0
@@ -110,14 +110,13 @@ def start(
     log: Path,
     cwd: Path,
     stop_signal: int = signal.SIGTERM,
-    orphan_signal: int | None = None,
     user: str | None = None,
     stdout: IO[bytes] | int | None = None,
 ) -> Child:
     """Start a long-lived child in a process group of its own, so that Ctrl-C reaches us alone and we stop it in order.
 
-    `orphan_signal` is what the kernel sends it should we die first (default: `stop_signal`). `stdout` replaces the log for standard
-    output. Raises: ProblemError when it cannot be started.
+    The kernel sends it `stop_signal` should we die first. `stdout` replaces the log for standard output.
+    Raises: ProblemError when it cannot be started.
     """
     roll(log)
     with log.open("ab") as output:
@@ -132,7 +131,7 @@ def start(
                 stdout=output if stdout is None else stdout,
                 stderr=output,
                 process_group=0,
-                preexec_fn=die_with_parent(stop_signal if orphan_signal is None else orphan_signal),
+                preexec_fn=die_with_parent(stop_signal),  # noqa: PLW1509 - we run no threads
                 user=user,
                 group=None if user is None else group_of(user),
                 extra_groups=None if user is None else [],
@@ -172,9 +171,12 @@ def finish(child: Child) -> int:
 
 
 def run_in_foreground(command: Sequence[str | Path], *, env: Mapping[str, str], cwd: Path) -> int:
-    """Run a command that owns the terminal: Ctrl-C reaches it directly, SIGTERM is passed on. The answer is a shell's exit code."""
+    """Run a command that owns the terminal: Ctrl-C reaches it directly, SIGTERM is passed on."""
     process = subprocess.Popen(
-        [str(part) for part in command], env=dict(env), cwd=cwd, preexec_fn=die_with_parent(signal.SIGTERM)
+        [str(part) for part in command],
+        env=dict(env),
+        cwd=cwd,
+        preexec_fn=die_with_parent(signal.SIGTERM),  # noqa: PLW1509 - we run no threads
     )
     passed = STOP.count
     while process.poll() is None:

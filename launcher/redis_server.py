@@ -64,7 +64,7 @@ def start(where: Places, site_packages: Path, *, python: Path, env: Mapping[str,
 
 
 def _configuration(where: Places, *, port: int, password: str) -> Path:
-    """A file, for a password on the command line could be read by everyone. Nothing is persisted: Redis carries hints only."""
+    """A file, for everyone may read a command line. Nothing is persisted: Redis carries hints only."""
     lines = [
         "bind 127.0.0.1",
         f"port {port}",

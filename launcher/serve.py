@@ -78,8 +78,10 @@ def start_provider(group: Group, *, host: str, port: int) -> None:
     concurrency = str(_number(group.env, "CELERY_CONCURRENCY", 3))
     group.start_app(
         "worker",
-        [*celery, "worker", "--pool", "prefork", "--concurrency", concurrency, "--loglevel", "INFO"]
-        + ["--hostname", "worker@vb", "--without-gossip", "--without-mingle"],
+        [
+            *(*celery, "worker", "--pool", "prefork", "--concurrency", concurrency, "--loglevel", "INFO"),
+            *("--hostname", "worker@vb", "--without-gossip", "--without-mingle"),
+        ],
         # SIGTERM drains for worker_soft_shutdown_timeout instead of waiting for ever
         env={"REMAP_SIGTERM": "SIGQUIT"},
     )

@@ -11,7 +11,7 @@ PLAIN_EVERY_S = 15.0
 
 
 class Teller:
-    """Writes progress to stderr unless told otherwise, so that stdout carries results alone; `quiet` keeps only problems."""
+    """Writes progress to stderr unless told otherwise: stdout is for results; `quiet` keeps only problems."""
 
     def __init__(self, *, quiet: bool = False, stream: TextIO | None = None) -> None:
         self.quiet = quiet

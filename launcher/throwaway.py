@@ -45,7 +45,7 @@ SETTINGS_NAMES = {
 
 @contextmanager
 def servers(ready_venv: Venv, *, teller: Teller) -> Iterator[Group]:
-    """A group with nothing but a fresh PostgreSQL and Redis, and an environment without any setting of the caller's platform.
+    """A group of only a fresh PostgreSQL and Redis, in an environment without settings of the caller's platform.
 
     VB_TEST_DATABASE_URL and VB_TEST_REDIS_URL name servers to use instead, where no embedded ones exist.
     """

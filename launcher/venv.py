@@ -41,7 +41,7 @@ class Venv:
 
 
 def location() -> Path:
-    """`.venv` in the clone; elsewhere when the clone is read-only or, as root, shut to the account PostgreSQL runs as."""
+    """`.venv` in the clone; elsewhere when that is read-only or, as root, shut to the account PostgreSQL runs as."""
     if os.geteuid() == 0 and not places.reachable_by_others(CLONE):
         return places.shared_base(CLONE) / "venv"
     if os.access(CLONE, os.W_OK):
@@ -52,7 +52,7 @@ def location() -> Path:
 def ensure(*, dev: bool, teller: Teller) -> Venv:
     """The environment with everything of the lock, made or completed where needed; instant when its stamp is right.
 
-    Raises: ProblemError (exit 3) when no venv can be made or a package cannot be had, (exit 4) on a full or read-only disk.
+    Raises: ProblemError (exit 3) when no venv or package can be had, (exit 4) on a full or read-only disk.
     """
     venv = Venv(location())
     if _is_current(venv, dev=dev):
@@ -110,7 +110,7 @@ def stamps(venv: Venv) -> dict[str, str]:
 
 
 def _is_current(venv: Venv, *, dev: bool) -> bool:
-    """The development lock holds all of the runtime lock, so its stamp serves both as long as that one has not moved either."""
+    """The development lock holds all of the runtime lock, so installing it makes both current."""
     seen = stamps(venv)
     runtime = seen.get("runtime") == fingerprint(dev=False)
     return venv.python.exists() and runtime and (not dev or seen.get("dev") == fingerprint(dev=True))
@@ -119,9 +119,7 @@ def _is_current(venv: Venv, *, dev: bool) -> bool:
 def _write_stamp(venv: Venv, *, dev: bool) -> None:
     """What was true of the other lock before need not be true now, unless the development lock was just installed."""
     written = {"runtime": fingerprint(dev=False)}
-    if dev:
-        written["dev"] = fingerprint(dev=True)
-    elif stamps(venv).get("dev") == fingerprint(dev=True):
+    if dev or stamps(venv).get("dev") == fingerprint(dev=True):
         written["dev"] = fingerprint(dev=True)
     (venv.root / STAMP).write_text(json.dumps(written))
 
