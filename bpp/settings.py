@@ -223,7 +223,17 @@ BECKN_SYNC_NACK_STATUS = env_int("BECKN_SYNC_NACK_STATUS", 200)
 
 # Money and promises
 QUOTE_TTL_S = env_int("QUOTE_TTL_S", 900)
+DEFAULT_ENERGY_WH = env_int("DEFAULT_ENERGY_WH", 10_000)
+MAX_SESSION_S = env_int("MAX_SESSION_S", 86_400)
+BOOK_AHEAD_DAYS = env_int("BOOK_AHEAD_DAYS", 30)
+CANCELLATION_REASONS_STRICT = env_bool("CANCELLATION_REASONS_STRICT", default=False)
 TRACK_LINK_DAYS = env_int("TRACK_LINK_DAYS", 30)
+
+# Support of the platform itself, given where a question names nothing we know
+SUPPORT_PHONE = env("SUPPORT_PHONE")
+SUPPORT_EMAIL = env("SUPPORT_EMAIL", f"support@{BECKN_SUBSCRIBER_ID}")
+SUPPORT_URL = env("SUPPORT_URL")
+SUPPORT_REPLY_S = env_int("SUPPORT_REPLY_S", 14_400)
 
 # Stations
 EV_POWER_SUPPLIER_URL = env("EV_POWER_SUPPLIER_URL").rstrip("/")

@@ -1,0 +1,196 @@
+"""Which order is meant, what does it cost so far, and when is a charger promised to somebody?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from math import asin, cos, radians, sin, sqrt
+
+from django.db.models import Q, QuerySet
+
+from catalog.models import Connector, Evse
+from core.errors import NotFound
+from core.money import Money, from_paise
+from orders.models import Order, Payment, Quote, Reservation
+from orders.pricing import Line, Price, average_power_w, price, terms_from, time_for_energy
+from orders.terms import FEES, REFUNDS, FeeTerm, RefundTerm
+
+LIVE = (Reservation.State.HELD, Reservation.State.CONFIRMED, Reservation.State.ACTIVE)
+EARTH_RADIUS_M = 6_371_008.8
+NEARBY_M = 10_000.0
+NEARBY_DEGREES = 0.1
+CANDIDATES = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Settlement:
+    """Where the money of an order is: paid = captured + refunded + held; `due` is still to be paid."""
+
+    paid: Money
+    captured: Money
+    refunded: Money
+    held: Money
+    due: Money
+
+
+def order_for(bap_id: str, order_code: str) -> Order:
+    """The buyer app's order. Raises NotFound `order-unknown`, the same for an unknown and for another's order."""
+    order = _full().filter(bap_id=bap_id, code=order_code).first() if order_code else None
+    if order is None:
+        raise order_unknown(order_code)
+    return order
+
+
+def order_by_transaction(bap_id: str, transaction_id: str) -> Order:
+    """The order of the buyer app's transaction, a draft as well. Raises NotFound `order-unknown`."""
+    order = _full().filter(bap_id=bap_id, transaction_id=transaction_id).first()
+    if order is None:
+        raise order_unknown(transaction_id)
+    return order
+
+
+def live_order_for_evse(bap_id: str, evse_uid: str) -> Order:
+    """The buyer app's one active order at an EVSE. Raises NotFound `order-unknown` for none or several."""
+    found = list(_full().filter(bap_id=bap_id, connector__evse__uid=evse_uid, state=Order.State.ACTIVE)[:2])
+    if len(found) != 1:
+        raise order_unknown(evse_uid)
+    return found[0]
+
+
+def order_unknown(name: str) -> NotFound:
+    """The one refusal for an order that is not there or not the caller's."""
+    return NotFound(
+        "order-unknown", f"no order {name!r} of yours is known; use the id from the confirmation", path="order_id"
+    )
+
+
+def current_quote(order: Order) -> Quote:
+    """The price that counts now: offer, bill or cancellation. Raises Quote.DoesNotExist before a first select."""
+    return Quote.objects.get(order=order, current=True)
+
+
+def offer_quote(order: Order) -> Quote:
+    """The offer the order was promised under. Raises Quote.DoesNotExist before a first select."""
+    return Quote.objects.filter(order=order, kind=Quote.Kind.OFFER).latest("pk")
+
+
+def cancellation_terms(order: Order) -> tuple[FeeTerm, ...]:
+    """What cancelling this order costs, by the state of its fulfilment."""
+    return FEES
+
+
+def refund_terms(order: Order) -> tuple[RefundTerm, ...]:
+    """What is refunded on a cancellation of this order and how soon."""
+    return REFUNDS
+
+
+def bill_price(order: Order, *, energy_wh: int, started_at: datetime, ended_at: datetime) -> Price:
+    """What a delivered energy costs under the terms of the order's offer, spread evenly over the session."""
+    power_w = average_power_w(energy_wh, started_at=started_at, ended_at=ended_at, limit_w=order.connector.max_power_w)
+    terms = terms_from(offer_quote(order).tariff)
+    return price(terms, energy_wh=energy_wh, starts_at=started_at, power_w=power_w)
+
+
+def running_total(order: Order, energy_wh: int, *, started_at: datetime, now: datetime) -> list[Line]:
+    """The cost so far, by the bill's own rule."""
+    return list(bill_price(order, energy_wh=energy_wh, started_at=started_at, ended_at=max(now, started_at)).lines)
+
+
+def settlement(order: Order) -> Settlement:
+    """Where the order's money is. A closed order keeps its price, gives back the rest and names what is missing."""
+    payment = Payment.objects.filter(order=order).first()
+    quote = current_quote(order)
+    zero = from_paise(0, quote.currency)
+    received = payment is not None and payment.status == Payment.Status.PAID
+    paid = from_paise(payment.amount_paise, quote.currency) if payment is not None and received else zero
+    if order.state not in {Order.State.COMPLETE, Order.State.CANCELLED}:
+        return Settlement(paid, captured=zero, refunded=zero, held=paid, due=zero)
+    owed = from_paise(quote.total_paise, quote.currency)
+    captured = Money(min(paid.amount, owed.amount), quote.currency)
+    return Settlement(paid, captured=captured, refunded=paid - captured, held=zero, due=owed - captured)
+
+
+def busy_intervals(now: datetime) -> dict[int, list[tuple[datetime, datetime]]]:
+    """When each EVSE (by id) is promised, from now on; in order of time."""
+    busy: dict[int, list[tuple[datetime, datetime]]] = {}
+    rows = _standing(now).filter(during__endswith__gt=now).order_by("evse_id", "during")
+    for evse_id, during in rows.values_list("evse_id", "during"):
+        busy.setdefault(evse_id, []).append((during.lower, during.upper))
+    return busy
+
+
+def busy_changed_since(since: datetime) -> set[int]:
+    """The EVSEs (by id) whose promises changed at or after a moment; a hold that merely ran out is not a change."""
+    return set(Reservation.objects.filter(updated_at__gte=since).values_list("evse_id", flat=True))
+
+
+def connector_by_item(item_id: str) -> Connector | None:
+    """The connector sold under an item id."""
+    return Connector.objects.select_related("evse__station__operator", "tariff").filter(item_id=item_id).first()
+
+
+def alternatives(
+    connector: Connector,
+    *,
+    starts_at: datetime | None = None,
+    ends_at: datetime | None = None,
+    energy_wh: int = 0,
+    now: datetime,
+    limit: int = 3,
+) -> list[Connector]:
+    """Connectors of the same type that are free for the window, nearest first: the same station, then within 10 km."""
+    begin = max(starts_at or now, now)
+    end = ends_at or begin + timedelta(seconds=max(time_for_energy(energy_wh, connector.max_power_w), 1))
+    taken = _standing(now).filter(during__overlap=(begin, max(end, begin + timedelta(seconds=1)))).values("evse_id")
+    station = connector.evse.station
+    place = Q(evse__station=station)
+    if station.latitude is not None and station.longitude is not None:
+        latitude, longitude = float(station.latitude), float(station.longitude)
+        place |= Q(
+            evse__station__latitude__range=(latitude - NEARBY_DEGREES, latitude + NEARBY_DEGREES),
+            evse__station__longitude__range=(longitude - NEARBY_DEGREES, longitude + NEARBY_DEGREES),
+        )
+    free = (
+        Connector.objects.select_related("evse__station__operator", "tariff")
+        .filter(
+            place,
+            active=True,
+            standard=connector.standard,
+            tariff__isnull=False,
+            evse__status=Evse.Status.AVAILABLE,
+            evse__station__published=True,
+            evse__station__operator__active=True,
+        )
+        .exclude(evse_id=connector.evse_id)
+        .exclude(evse_id__in=taken)
+        .order_by("pk")[:CANDIDATES]
+    )
+    return _nearest(connector, free)[:limit]
+
+
+def _nearest(connector: Connector, found: Iterable[Connector]) -> list[Connector]:
+    ranked = sorted(((_distance_m(connector, other), other.pk, other) for other in found), key=lambda entry: entry[:2])
+    return [other for distance_m, _, other in ranked if distance_m <= NEARBY_M]
+
+
+def _distance_m(one: Connector, other: Connector) -> float:
+    """Great-circle distance between two stations, m; 0 within one station, infinite where a place is unknown."""
+    here, there = one.evse.station, other.evse.station
+    if here.pk == there.pk:
+        return 0.0
+    if here.latitude is None or here.longitude is None or there.latitude is None or there.longitude is None:
+        return float("inf")
+    phi, psi = radians(float(here.latitude)), radians(float(there.latitude))
+    half = radians(float(there.longitude - here.longitude)) / 2
+    chord = sin((psi - phi) / 2) ** 2 + cos(phi) * cos(psi) * sin(half) ** 2
+    return 2 * EARTH_RADIUS_M * asin(sqrt(chord))
+
+
+def _standing(now: datetime) -> QuerySet[Reservation]:
+    """Live promises, without holds that ran out and wait to be swept."""
+    return Reservation.objects.filter(state__in=LIVE).exclude(state=Reservation.State.HELD, held_until__lte=now)
+
+
+def _full() -> QuerySet[Order]:
+    return Order.objects.select_related("operator", "connector__tariff", "connector__evse__station__operator")

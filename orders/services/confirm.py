@@ -1,0 +1,127 @@
+"""When does an offer become a promise?"""
+
+from __future__ import annotations
+
+import base64
+import secrets
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from django.db import transaction
+
+from core.errors import Invalid, NotAllowed
+from orders.models import Order, Payment, Quote, Reservation
+from orders.services.holds import hold
+from orders.services.ledger import lock_transaction, record
+from orders.services.offer import unchanged
+from orders.services.payment import Proof, check_proof
+from orders.services.wish import Wish, check_in_service
+
+CODE_BYTES = 5
+
+
+@transaction.atomic
+def confirm_order(
+    *,
+    bap_id: str,
+    transaction_id: str,
+    collected_by: str = "",
+    payment_type: str = "",
+    payment_status: str = "",
+    amount: Decimal | None = None,
+    currency: str = "",
+    reference: str = "",
+    quoted: Decimal | None = None,
+    billing: dict[str, Any],
+    customer: dict[str, Any],
+    context: dict[str, Any],
+    now: datetime,
+    item_id: str = "",
+    quantity_kind: str = "",
+    quantity: int | None = None,
+) -> Order:
+    """Make the transaction's offer an active order with a code; asked again it is the same order, without new effect.
+
+    Raises Invalid (`no-quote`, `quote-expired`, `price-differs`, `payment-proof`), NotAllowed (`not-in-this-state`,
+    `already-confirmed`, `payment-kind`), Unavailable `connector-busy`.
+    """
+    order = lock_transaction(bap_id, transaction_id)
+    if order is None:
+        raise Invalid(
+            "no-quote", "this transaction has no quote; select and initialise first", path="context.transaction_id"
+        )
+    if order.state == Order.State.ACTIVE:
+        return order
+    offer = _offer(order, now)
+    _check_wish(order, Wish("", item_id or order.connector.item_id, quantity_kind, quantity))
+    proof = Proof(collected_by, payment_type, payment_status, amount, currency, reference, quoted)
+    paid = check_proof(offer.payment, offer.quote, proof)
+    check_in_service(order.connector)
+    hold(order, state=Reservation.State.CONFIRMED, held_until=None, now=now)
+    _keep_payment(offer.payment, reference=reference, paid=paid, now=now)
+    order.billing, order.customer = billing or order.billing, customer or order.customer
+    order.context, order.code, order.confirmed_at = context, _new_code(), now
+    record(
+        order,
+        "confirmed",
+        now=now,
+        actor=bap_id,
+        state=Order.State.ACTIVE,
+        fulfillment=Order.Fulfillment.PAYMENT_COMPLETED,
+        saved=("billing", "customer", "context", "code", "confirmed_at"),
+    )
+    return order
+
+
+@dataclass(frozen=True, slots=True)
+class _Offer:
+    quote: Quote
+    payment: Payment
+
+
+def _offer(order: Order, now: datetime) -> _Offer:
+    """The initialised offer that stands now."""
+    if order.state in {Order.State.COMPLETE, Order.State.CANCELLED}:
+        raise NotAllowed(
+            "already-confirmed",
+            f"the order of this transaction is {order.code} and {order.state}; begin a new transaction",
+            path="context.transaction_id",
+        )
+    if order.state == Order.State.DRAFT:
+        raise NotAllowed("not-in-this-state", "the order is a draft; initialise it first", path="order")
+    quote = Quote.objects.filter(order=order, current=True, kind=Quote.Kind.OFFER).first()
+    payment = Payment.objects.filter(order=order).first()
+    if order.state == Order.State.EXPIRED or quote is None or quote.valid_until is None or quote.valid_until <= now:
+        until = f" at {quote.valid_until.isoformat()}" if quote is not None and quote.valid_until else ""
+        raise Invalid("quote-expired", f"the quote ran out{until}; initialise again", path="order.quote")
+    if payment is None:
+        raise Invalid("no-quote", "no payment was agreed; initialise first", path="order.payments")
+    return _Offer(quote, payment)
+
+
+def _check_wish(order: Order, wish: Wish) -> None:
+    if not unchanged(order, wish):
+        raise Invalid(
+            "price-differs",
+            f"the quote is for {order.quantity} ({order.quantity_kind}) of {order.connector.item_id}, the confirmation "
+            f"for {wish.quantity} ({wish.quantity_kind or 'as quoted'}) of {wish.item_id}; initialise again",
+            path="order.items[0]",
+        )
+
+
+def _keep_payment(payment: Payment, *, reference: str, paid: bool, now: datetime) -> None:
+    payment.reference = reference.strip()[:255]
+    payment.updated_at = now
+    if paid:
+        payment.status, payment.paid_at = Payment.Status.PAID, now
+    payment.save(update_fields=["reference", "status", "paid_at", "updated_at"])
+
+
+def _new_code() -> str:
+    """An order id that cannot be guessed and was never given before."""
+    while True:
+        code = "VB-" + base64.b32encode(secrets.token_bytes(CODE_BYTES)).decode()
+        if not Order.objects.filter(code=code).exists():
+            return code

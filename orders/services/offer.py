@@ -1,0 +1,226 @@
+"""What do we offer for a wish, and what do we hold for a buyer who is about to pay?"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.conf import settings
+from django.db import transaction
+
+from core.errors import NotAllowed
+from orders.models import Order, Payment, Quote, Reservation
+from orders.services.holds import hold, release
+from orders.services.ledger import lock_transaction, record, set_quote
+from orders.services.payment import check_kind
+from orders.services.wish import Plan, Wish, check_free, plan_for
+
+PROMISED = (Order.State.ACTIVE, Order.State.COMPLETE, Order.State.CANCELLED)
+WISH_FIELDS = ("operator", "connector", "quantity_kind", "quantity", "energy_wh", "starts_at", "ends_at", "context")
+
+
+@transaction.atomic
+def select_offer(
+    *,
+    bap_id: str,
+    transaction_id: str,
+    operator_code: str,
+    item_id: str,
+    quantity_kind: str = "",
+    quantity: int | None = None,
+    evse_uid: str = "",
+    starts_at: datetime | None = None,
+    ends_at: datetime | None = None,
+    context: dict[str, Any],
+    now: datetime,
+) -> Order:
+    """Price a wish as the draft of the buyer app's transaction, with a fresh quote; nothing is held yet.
+
+    `quantity` is Wh, paise (tax included) or seconds by `quantity_kind`; without one the whole window or our default.
+    Raises NotFound (`provider-unknown`, `item-unknown`, `fulfillment-unknown`), Unavailable (`no-tariff`,
+    `quantity-unavailable`, `connector-busy`), Invalid, NotAllowed (`not-in-this-state`) once it is confirmed.
+    """
+    order = lock_transaction(bap_id, transaction_id)
+    _refuse_promised(order)
+    wish = Wish(operator_code, item_id, quantity_kind, quantity, evse_uid, starts_at, ends_at)
+    plan = plan_for(wish, now=now)
+    order = order or _create(plan, bap_id=bap_id, transaction_id=transaction_id, context=context, now=now)
+    _apply(order, plan, context=context)
+    check_free(order, now=now)
+    release(order, now=now)
+    _save_draft(order, now=now)
+    set_quote(order, Quote.Kind.OFFER, plan.price, plan.terms, now=now, valid_until=_valid_until(now))
+    return order
+
+
+@transaction.atomic
+def init_order(
+    *,
+    bap_id: str,
+    transaction_id: str,
+    operator_code: str,
+    item_id: str,
+    quantity_kind: str = "",
+    quantity: int | None = None,
+    evse_uid: str = "",
+    starts_at: datetime | None = None,
+    ends_at: datetime | None = None,
+    billing: dict[str, Any],
+    customer: dict[str, Any],
+    collected_by: str = "",
+    payment_type: str = "",
+    context: dict[str, Any],
+    now: datetime,
+) -> Order:
+    """Freeze the price and hold the connector until the quote's end; the draft is made where select was skipped.
+
+    What the wish leaves out is taken from the draft; an unchanged wish keeps its quote's number and price.
+    Raises as select_offer, and NotAllowed `payment-kind`.
+    """
+    collector, kind = check_kind(collected_by, payment_type)
+    order = lock_transaction(bap_id, transaction_id)
+    _refuse_promised(order)
+    wish = Wish(operator_code, item_id, quantity_kind, quantity, evse_uid, starts_at, ends_at)
+    kept = _standing_quote(order, wish, now)
+    if order is not None:
+        wish = _completed(order, wish)
+    plan = plan_for(wish, now=now)
+    if order is None:
+        order = _create(plan, bap_id=bap_id, transaction_id=transaction_id, context=context, now=now)
+        _save_draft(order, now=now)
+    quote = _renewed(kept, plan, now) if kept is not None else None
+    if quote is None:
+        _apply(order, plan, context=context)
+        quote = set_quote(order, Quote.Kind.OFFER, plan.price, plan.terms, now=now, valid_until=_valid_until(now))
+    check_free(order, now=now)
+    order.billing, order.customer, order.context = billing, customer, context
+    _save_initiated(order, now=now)
+    hold(order, state=Reservation.State.HELD, held_until=quote.valid_until, now=now)
+    _agree_payment(order, quote, collected_by=collector, kind=kind, now=now)
+    return order
+
+
+def unchanged(order: Order, wish: Wish) -> bool:
+    """Whether the wish is what the order already says; what it leaves out is not a change.
+
+    An order by money or time may be repeated by the energy we answered with.
+    """
+    same_quantity = wish.quantity is None or (wish.quantity_kind, wish.quantity) in {
+        (order.quantity_kind, order.quantity),
+        (Order.Quantity.ENERGY.value, order.energy_wh),
+    }
+    return (
+        wish.item_id == order.connector.item_id
+        and same_quantity
+        and wish.starts_at in {None, order.starts_at}
+        and wish.ends_at in {None, order.ends_at}
+    )
+
+
+def _refuse_promised(order: Order | None) -> None:
+    if order is not None and order.state in PROMISED:
+        raise NotAllowed(
+            "not-in-this-state",
+            f"the order of this transaction is {order.code} and {order.state}; begin a new transaction",
+            path="context.transaction_id",
+        )
+
+
+def _create(plan: Plan, *, bap_id: str, transaction_id: str, context: dict[str, Any], now: datetime) -> Order:
+    """The draft of this transaction, locked; where another worker made it meanwhile, that one."""
+    order = Order(bap_id=bap_id, transaction_id=transaction_id, created_at=now, updated_at=now)
+    _apply(order, plan, context=context)
+    Order.objects.bulk_create([order], ignore_conflicts=True)
+    made = lock_transaction(bap_id, transaction_id)
+    if made is None:
+        raise RuntimeError("the order vanished between its insertion and its lock")
+    _refuse_promised(made)
+    _apply(made, plan, context=context)
+    return made
+
+
+def _apply(order: Order, plan: Plan, *, context: dict[str, Any]) -> None:
+    order.connector = plan.connector
+    order.operator = plan.connector.evse.station.operator
+    order.quantity_kind, order.quantity = plan.quantity_kind, plan.quantity
+    order.energy_wh = plan.price.energy_wh
+    order.starts_at, order.ends_at = plan.starts_at, plan.ends_at
+    order.context = context
+
+
+def _save_draft(order: Order, *, now: datetime) -> None:
+    if order.state == Order.State.DRAFT and order.last_event:
+        order.updated_at = now
+        order.save(update_fields=["updated_at", *WISH_FIELDS])
+        return
+    record(
+        order,
+        "selected",
+        now=now,
+        actor=order.bap_id,
+        state=Order.State.DRAFT,
+        fulfillment=Order.Fulfillment.NONE,
+        saved=WISH_FIELDS,
+    )
+
+
+def _save_initiated(order: Order, *, now: datetime) -> None:
+    saved = (*WISH_FIELDS, "billing", "customer")
+    if order.state == Order.State.INITIATED:
+        order.updated_at = now
+        order.save(update_fields=["updated_at", *saved])
+        return
+    record(
+        order,
+        "initiated",
+        now=now,
+        actor=order.bap_id,
+        state=Order.State.INITIATED,
+        fulfillment=Order.Fulfillment.ORDER_INITIATED,
+        saved=saved,
+    )
+
+
+def _standing_quote(order: Order | None, wish: Wish, now: datetime) -> Quote | None:
+    """The offer still standing for this very wish."""
+    if order is None or order.state == Order.State.EXPIRED or not unchanged(order, wish):
+        return None
+    return Quote.objects.filter(order=order, current=True, kind=Quote.Kind.OFFER, valid_until__gt=now).first()
+
+
+def _completed(order: Order, wish: Wish) -> Wish:
+    """The wish with what it leaves out taken from the draft of the same item."""
+    if wish.item_id != order.connector.item_id:
+        return wish
+    if wish.quantity is None:
+        wish = replace(wish, quantity_kind=order.quantity_kind, quantity=order.quantity)
+    if wish.starts_at is None and wish.ends_at is None:
+        wish = replace(wish, starts_at=order.starts_at, ends_at=order.ends_at)
+    return wish
+
+
+def _renewed(quote: Quote, plan: Plan, now: datetime) -> Quote:
+    """The standing quote; its time begins anew while today's price is still the promised one."""
+    if quote.lines == plan.price.rows():
+        quote.valid_until = _valid_until(now)
+        quote.save(update_fields=["valid_until"])
+    return quote
+
+
+def _agree_payment(order: Order, quote: Quote, *, collected_by: str, kind: str, now: datetime) -> None:
+    Payment.objects.update_or_create(
+        order=order,
+        defaults={
+            "collected_by": collected_by,
+            "type": kind,
+            "status": Payment.Status.NOT_PAID,
+            "amount_paise": quote.total_paise,
+            "currency": quote.currency,
+            "updated_at": now,
+        },
+    )
+
+
+def _valid_until(now: datetime) -> datetime:
+    return now + timedelta(seconds=settings.QUOTE_TTL_S)

@@ -1,0 +1,98 @@
+"""Which payments do we agree to, and what proves one?"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import Decimal
+
+from core.errors import Invalid, NotAllowed
+from core.money import from_paise
+from orders.models import Payment, Quote
+
+PATH = "order.payments[0]"
+# Who may collect when: we have no way to collect for ourselves once the driver has left.
+KINDS: dict[str, tuple[str, ...]] = {
+    Payment.Type.PRE_ORDER.value: (Payment.CollectedBy.BAP.value, Payment.CollectedBy.BPP.value),
+    Payment.Type.ON_FULFILLMENT.value: (Payment.CollectedBy.BAP.value, Payment.CollectedBy.BPP.value),
+    Payment.Type.POST_FULFILLMENT.value: (Payment.CollectedBy.BAP.value,),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """What the buyer app says about the payment; empty where it says nothing."""
+
+    collected_by: str = ""
+    type: str = ""
+    status: str = ""
+    amount: Decimal | None = None
+    currency: str = ""
+    reference: str = ""
+    quoted: Decimal | None = None
+
+
+def check_kind(collected_by: str, payment_type: str) -> tuple[str, str]:
+    """Who collects and when, with our defaults for what is empty. Raises NotAllowed `payment-kind`."""
+    collector = collected_by or Payment.CollectedBy.BAP.value
+    kind = payment_type or Payment.Type.PRE_ORDER.value
+    if collector not in KINDS.get(kind, ()):
+        allowed = "; ".join(f"{name} collected by {' or '.join(who)}" for name, who in KINDS.items())
+        raise NotAllowed(
+            "payment-kind", f"{kind} collected by {collector} is not offered; allowed: {allowed}", path=f"{PATH}.type"
+        )
+    return collector, kind
+
+
+def check_proof(payment: Payment, quote: Quote, proof: Proof) -> bool:
+    """Whether the proof says the order is paid; it must fit what was agreed and quoted, to the paisa.
+
+    Raises NotAllowed `payment-kind`, Invalid `price-differs` or `payment-proof`.
+    """
+    _check_agreed(payment, proof)
+    _check_amount(quote, proof.amount, f"{PATH}.params.amount")
+    _check_amount(quote, proof.quoted, "order.quote.price.value")
+    if proof.currency and proof.currency != quote.currency:
+        raise Invalid(
+            "price-differs",
+            f"the payment is in {proof.currency}, the quote in {quote.currency}",
+            path=f"{PATH}.params.currency",
+        )
+    if payment.type != Payment.Type.PRE_ORDER:
+        return payment.collected_by == Payment.CollectedBy.BAP and proof.status == Payment.Status.PAID
+    _check_paid_before(payment, proof)
+    return True
+
+
+def _check_agreed(payment: Payment, proof: Proof) -> None:
+    agreed = (payment.collected_by, payment.type)
+    said = (proof.collected_by or agreed[0], proof.type or agreed[1])
+    if said != agreed:
+        raise NotAllowed(
+            "payment-kind",
+            f"{said[1]} collected by {said[0]} was not agreed; it is {agreed[1]} collected by {agreed[0]}; initialise "
+            "again to change it",
+            path=f"{PATH}.type",
+        )
+
+
+def _check_amount(quote: Quote, amount: Decimal | None, path: str) -> None:
+    if amount is None:
+        return
+    due = from_paise(quote.total_paise, quote.currency)
+    if not amount.is_finite() or amount != due.amount:
+        raise Invalid("price-differs", f"{amount} is not the quoted {due.wire} {due.currency}; pay that", path=path)
+
+
+def _check_paid_before(payment: Payment, proof: Proof) -> None:
+    if payment.collected_by == Payment.CollectedBy.BPP and not proof.reference.strip():
+        raise Invalid(
+            "payment-proof",
+            "a payment collected by us needs the payer's transaction id; send it as transaction_id",
+            path=f"{PATH}.params.transaction_id",
+        )
+    if payment.collected_by == Payment.CollectedBy.BAP and proof.status != Payment.Status.PAID:
+        raise Invalid(
+            "payment-proof",
+            f"status is {proof.status or 'empty'}; a payment before the order must be {Payment.Status.PAID.value}",
+            path=f"{PATH}.status",
+        )

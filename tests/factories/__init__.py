@@ -1,0 +1,1 @@
+"""Sound sample rows for tests."""
