@@ -6,26 +6,43 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import date
+from datetime import date, datetime
 from functools import cache
 from typing import Any
 
 import jsonschema_rs
 import orjson
 
-from bpp.dialects.v1 import intent, reading, requests, schemas, support
+from bpp.dialects.v1 import catalog, errors, intent, order, reading, requests, schemas, support
 from bpp.dialects.v1.context import callback_context, callback_name, caller, deadline, note_deviations, stale
 from bpp.dialects.v1.errors import ERROR_CODES, schema_notes
 from bpp.dialects.v1.reading import Reader, shown
-from bpp.messages import Checked, Note, Request, WireFault
+from bpp.dialects.v1.schemas import outgoing
+from bpp.messages import (
+    CategoriesReply,
+    Checked,
+    ErrorReply,
+    Note,
+    OrderReply,
+    RateReply,
+    ReasonsReply,
+    Reply,
+    Request,
+    SupportReply,
+    TrackReply,
+    WireFault,
+)
 
 __all__ = [
     "ACTIONS",
     "ERROR_CODES",
+    "build",
     "callback_context",
     "callback_name",
     "caller",
+    "catalog",
     "check",
+    "check_own",
     "deadline",
     "dumps",
     "parse",
@@ -46,6 +63,17 @@ _READERS: dict[str, Callable[[dict[str, Any], Reader], Request]] = {
     "support": support.support,
     "get_cancellation_reasons": support.ask_reasons,
     "get_rating_categories": support.ask_categories,
+}
+_SPELLERS: dict[str, tuple[type[Any], Callable[[Any, str], dict[str, Any]]]] = {
+    **{
+        action: (OrderReply, lambda reply, bpp_id: {"order": order.order(reply.order, updated_by=bpp_id)})
+        for action in outgoing.ORDER_CALLBACKS
+    },
+    "on_track": (TrackReply, lambda reply, _: support.tracking_message(reply)),
+    "on_rating": (RateReply, lambda reply, _: support.rating_message(reply)),
+    "on_support": (SupportReply, lambda reply, _: support.support_message(reply)),
+    "cancellation_reasons": (ReasonsReply, lambda reply, _: support.reasons_message(reply)),
+    "rating_categories": (CategoriesReply, lambda reply, _: support.categories_message(reply)),
 }
 
 
@@ -78,6 +106,47 @@ def parse(action: str, document: dict[str, Any]) -> tuple[Request, tuple[Note, .
     return request, _unique(reader)
 
 
+def build(
+    action: str,
+    reply: Reply,
+    *,
+    context: dict[str, Any],
+    message_id: str,
+    now: datetime,
+    bpp_id: str,
+    bpp_uri: str,
+    city_code: str = "std:080",
+    country: str = "IND",
+) -> dict[str, Any]:
+    """The callback that carries `reply`; `action` is the callback's own name (`on_select`, `cancellation_reasons`).
+
+    `context` is the request's (or the order's stored one), `message_id` the request's for an answer and a new one for
+    news; an ErrorReply becomes {context, error}. Raises ValueError where action and reply do not belong together.
+    """
+    head = callback_context(
+        context,
+        action=action,
+        message_id=message_id,
+        now=now,
+        bpp_id=bpp_id,
+        bpp_uri=bpp_uri,
+        city_code=city_code,
+        country=country,
+    )
+    if isinstance(reply, ErrorReply):
+        return {"context": head, "error": errors.error(reply)}
+    return {"context": head, "message": _message(action, reply, bpp_id)}
+
+
+def check_own(action: str, document: dict[str, Any]) -> tuple[Note, ...]:
+    """What is wrong with a callback of ours, by our own closed schemas; empty where it is sound.
+
+    Raises ValueError where `action` is no callback we send.
+    """
+    validator, schema = _outgoing(action)
+    return () if validator.is_valid(document) else tuple(schema_notes(validator, schema, document))
+
+
 def dumps(document: dict[str, Any]) -> bytes:
     """The exact bytes to sign and send."""
     return orjson.dumps(document)
@@ -87,6 +156,19 @@ def dumps(document: dict[str, Any]) -> bytes:
 def _validator(action: str) -> tuple[jsonschema_rs.Draft202012Validator, dict[str, Any]]:
     schema = schemas.incoming(action)
     return jsonschema_rs.Draft202012Validator(schema), schema
+
+
+@cache
+def _outgoing(action: str) -> tuple[jsonschema_rs.Draft202012Validator, dict[str, Any]]:
+    schema = outgoing.callback(action)
+    return jsonschema_rs.Draft202012Validator(schema, validate_formats=True), schema
+
+
+def _message(action: str, reply: Reply, bpp_id: str) -> dict[str, Any]:
+    kind, spell = _SPELLERS.get(action, (type(None), None))
+    if spell is None or not isinstance(reply, kind):
+        raise ValueError(f"{type(reply).__name__} cannot be sent as {action!r}")
+    return spell(reply, bpp_id)
 
 
 def _incoming(action: str) -> tuple[jsonschema_rs.Draft202012Validator, dict[str, Any]]:

@@ -25,6 +25,9 @@ _CLOCK = re.compile(r"\d{2}:\d{2}(:\d{2})?")
 _NOT_PHONE = re.compile(r"[^\d+]")
 _ALL_BUT_TWO = re.compile(r"\d(?=.*\d.*\d)")
 _GPS = re.compile(r"([+-]?\d{1,3}(?:\.\d{1,15})?)\s*,\s*([+-]?\d{1,3}(?:\.\d{1,15})?)")
+_EMAIL = re.compile(
+    r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(?:\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*@[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?"
+)
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 MAX_AMOUNT = 1_000_000_000_000
 INDIA = (6.0, 38.0, 68.0, 98.0)
@@ -192,6 +195,14 @@ class Reader:
             masked = _ALL_BUT_TWO.sub("•", text)  # notes are shown and logged: no personal data
             self.warn(f"{path}.{key}", masked, "a phone number in E.164, such as +91 and ten digits, is expected")
         return number[:20]
+
+    def email(self, node: Any, key: str, path: str) -> str:
+        """The e-mail address at `key`, empty where absent or where it is none (then with a note)."""
+        text = self.text(node, key, path, limit=254)
+        if text and not _EMAIL.fullmatch(text):
+            self.warn(f"{path}.{key}", "…", "not an e-mail address; ignored")
+            return ""
+        return text
 
     def point(self, node: Any, key: str, path: str) -> tuple[float, float] | None:
         """Latitude and longitude in degrees from `lat,lon`, None where absent; a point outside India gets a note."""

@@ -176,7 +176,7 @@ def _billing(order: dict[str, Any], reader: Reader) -> Contact:
     return Contact(
         name=reader.text(billing, "name", path),
         phone=phone,
-        email=reader.text(billing, "email", path, limit=254),
+        email=reader.email(billing, "email", path),
         address=_address(billing, path, reader),
         tax_id=reader.text(billing, "tax_id", path, limit=40),
     )
@@ -202,7 +202,7 @@ def _customer(order: dict[str, Any], reader: Reader) -> Contact:
     return Contact(
         name=reader.text(reader.map(customer, "person", path), "name", f"{path}.person"),
         phone=reader.phone(contact, "phone", f"{path}.contact"),
-        email=reader.text(contact, "email", f"{path}.contact", limit=254),
+        email=reader.email(contact, "email", f"{path}.contact"),
     )
 
 

@@ -19,6 +19,7 @@ from bpp.messages import (
     ReasonsReply,
     Support,
     SupportReply,
+    TrackReply,
 )
 
 
@@ -40,7 +41,7 @@ def support(message: dict[str, Any], reader: Reader) -> Support:
     return Support(
         reference,
         phone=reader.phone(asked, "callback_phone", path) or reader.phone(asked, "phone", path),
-        email=reader.text(asked, "email", path, limit=254),
+        email=reader.email(asked, "email", path),
     )
 
 
@@ -52,6 +53,12 @@ def ask_reasons(_message: dict[str, Any], _reader: Reader) -> AskReasons:
 def ask_categories(_message: dict[str, Any], _reader: Reader) -> AskCategories:
     """Asks for the list of what may be rated."""
     return AskCategories()
+
+
+def tracking_message(reply: TrackReply) -> dict[str, Any]:
+    """`message` of on_track: the driver's live page, active while the session runs."""
+    tracking = {"id": reply.order, "url": reply.url, "status": "active" if reply.active else "inactive"}
+    return {"tracking": {key: value for key, value in tracking.items() if value}}
 
 
 def rating_message(reply: RateReply) -> dict[str, Any]:

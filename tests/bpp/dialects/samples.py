@@ -1,0 +1,149 @@
+"""Which neutral things do the dialect's tests speak of?"""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+from bpp.messages import (
+    Charger,
+    ChargingDetails,
+    Contact,
+    FeeTerm,
+    Line,
+    OrderView,
+    PaymentView,
+    Place,
+    Plug,
+    Provider,
+    Quantity,
+    QuoteView,
+    RefundTerm,
+    Window,
+)
+from core.money import Money
+
+NOW = datetime(2026, 3, 10, 6, 30, 0, 250_000, tzinfo=UTC)
+FIXTURES = Path(__file__).resolve().parents[2] / "fixtures" / "v1"
+SHARED = Path(__file__).resolve().parents[4] / "shared"
+BPP = {"bpp_id": "bpp.voltbazaar.example", "bpp_uri": "https://bpp.voltbazaar.example/beckn"}
+
+
+def fixture(name: str) -> dict[str, Any]:
+    """A golden message of ours by its name."""
+    document: dict[str, Any] = json.loads((FIXTURES / f"{name}.json").read_text(encoding="utf-8"))
+    return document
+
+
+def inr(text: str) -> Money:
+    return Money(Decimal(text))
+
+
+PROVIDER = Provider("volt-one", "Volt One", "Chargers along the lake")
+PLACE = Place(
+    id="LAKE-01",
+    name="Lake View hub",
+    latitude=Decimal("12.975"),
+    longitude=Decimal("77.6051"),
+    address="7 Lake View Road, Bengaluru",
+    city="Bengaluru",
+    city_code="std:080",
+    country="IND",
+    postal_code="560042",
+    directions="Level 1, behind the lifts",
+)
+CHARGER = Charger("IN*VBZ*E0101", "Bay 1", "Example OEM", True, PLACE)
+PLUG = Plug(
+    item_id="IN*VBZ*E0101*1",
+    number="1",
+    standard="IEC_62196_T2_COMBO",
+    current="DC",
+    max_power_w=60_000,
+    vehicle="4w",
+    availability="available",
+    price_per_kwh=inr("19.50"),
+    green=True,
+    charger=CHARGER,
+    provider=PROVIDER,
+)
+OTHER_CHARGER = Charger("IN*VBZ*E0102", "", "", False, PLACE)
+OTHER_PLUG = Plug(
+    item_id="IN*VBZ*E0102*1",
+    number="1",
+    standard="IEC_62196_T2",
+    current="AC",
+    max_power_w=7_400,
+    vehicle="any",
+    availability="charging",
+    price_per_kwh=inr("14.125"),
+    green=False,
+    charger=OTHER_CHARGER,
+    provider=PROVIDER,
+)
+QUOTE = QuoteView(
+    id="7d1f7ad4-8ad8-4ad0-9a53-4d3c4f0f1b02",
+    total=inr("230.10"),
+    lines=(
+        Line("energy-cost", inr("195.00"), energy_wh=10_000),
+        Line("gst", inr("35.10"), note="GST 18 %"),
+    ),
+    ttl_s=900,
+)
+CANCELLED_QUOTE = QuoteView(
+    id="f3c0c6a3-1c69-4f24-8d4c-0f2b66b1f3aa",
+    total=inr("69.03"),
+    lines=(*QUOTE.lines, Line("refund", inr("-161.07"))),
+)
+WINDOW = Window(NOW + timedelta(hours=1), NOW + timedelta(hours=2))
+CUSTOMER = Contact(name="Test Driver", phone="+919800000001", email="driver@example.org")
+BILLING = Contact(
+    name="Test Driver", phone="+919800000001", email="driver@example.org", address="1 Test Street", tax_id="T1"
+)
+PAYMENT = PaymentView(
+    id="pay-1",
+    collected_by="BAP",
+    type="PRE-ORDER",
+    status="PAID",
+    amount=inr("230.10"),
+    reference="txn-1",
+    url="https://bpp.voltbazaar.example/pay/1",
+    paid_at=NOW,
+)
+FEES = (
+    FeeTerm("payment-completed", Decimal("30"), url="https://bpp.voltbazaar.example/terms"),
+    FeeTerm("charging-started", Decimal("100.0")),
+)
+REFUNDS = (RefundTerm("payment-completed", eligible=True, within_s=864_000),)
+CHARGING = ChargingDetails(
+    energy_wh=2300,
+    meter_start_wh=100_000,
+    meter_stop_wh=102_300,
+    power_w=31_500,
+    current_a=Decimal("79.5"),
+    voltage_v=Decimal("396"),
+    soc_percent=64,
+    started_at=NOW,
+    ended_at=NOW + timedelta(minutes=20),
+)
+DRAFT = OrderView(draft=True, plug=PLUG, quantity=Quantity("energy", 10_000), quote=QUOTE)
+CONFIRMED = OrderView(
+    draft=False,
+    plug=PLUG,
+    quantity=Quantity("energy", 10_000),
+    quote=QUOTE,
+    code="VB-1001",
+    status="active",
+    fulfillment="payment-completed",
+    fulfillment_at=NOW,
+    window=WINDOW,
+    billing=BILLING,
+    customer=CUSTOMER,
+    payment=PAYMENT,
+    fees=FEES,
+    refunds=REFUNDS,
+    created_at=NOW,
+    updated_at=NOW,
+)
