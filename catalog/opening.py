@@ -71,6 +71,8 @@ def opening(hours: Mapping[str, object], zone: str) -> Opening:
 
     Raises OpeningFault where a part cannot be read. Source: OCPI 2.2.1 mod_locations, Hours class.
     """
+    if not isinstance(hours, Mapping):
+        raise OpeningFault("opening_times", f"{hours!r} is not an object of OCPI Hours")
     closed = _exceptions(hours, "exceptional_closings")
     extra = _exceptions(hours, "exceptional_openings")
     if hours.get("twentyfourseven") is True or not hours.get("regular_hours"):
