@@ -254,7 +254,7 @@ class Endpoint:
             "in",
             action,
             url=str(request.url),
-            headers=dict(request.headers),
+            headers={str(name): value for name, value in request.headers.items()},
             body=body.decode("utf-8", "replace"),
         )
         verdict = await self.directory.check(request.headers.get("Authorization"), body, kind="BPP")

@@ -44,6 +44,7 @@ class Journey:
     transaction_id: str = ""
     order: dict[str, Any] = field(default_factory=dict)
     steps: int = 0
+    timestamps: list[tuple[str, str]] = field(default_factory=list)
 
     async def step(self, action: str, wishes: dict[str, Any] | None = None, *, via: str = "BPP") -> dict[str, Any]:
         """Send one action, print how it was answered, and return the callback's body. Raises JourneyError."""
@@ -55,6 +56,7 @@ class Journey:
             raise JourneyError(f"{action}: the buyer app refused: {content.get('error')}")
         sent, answer = content["sent"], content["answer"]
         self.steps += 1
+        self.transaction_id = sent["transaction_id"]
         say(f"  BAP → {via}  {sent['action']:<24} {sent['ack'] or sent['status']:<5} {sent['latency_ms']:6.0f} ms")
         if sent["ack"] != "ACK":
             raise JourneyError(f"{action}: no ACK but HTTP {sent['status']} {sent['response'][:300]}")
@@ -69,10 +71,10 @@ class Journey:
         return content
 
     async def _check_context(self, sent: dict[str, Any], body: dict[str, Any], *, action: str) -> None:
-        self.transaction_id = sent["transaction_id"]
         for item in reversed(await self.exchanges()):
             if item["direction"] == "out" and item["message_id"] == sent["message_id"]:
                 asked = orjson.loads(item["body"])["context"]
+                self.timestamps.append((asked["timestamp"], str((body.get("context") or {}).get("timestamp"))))
                 self.faults += expectations.context_faults(asked, body.get("context") or {}, where=action)
                 return
         raise JourneyError(f"{action}: the buyer app kept no record of message {sent['message_id']}")
@@ -109,6 +111,7 @@ async def travel(buyer_url: str, *, json_file: Path | None, near: str, direct: b
         except (aiohttp.ClientError, TimeoutError) as err:
             journey.faults.append(f"the buyer app at {buyer_url} does not answer: {err}")
             return _end(journey, [])
+        journey.faults += expectations.timestamp_faults(journey.timestamps)
         exchanges = await journey.exchanges()
         journey.faults += [f"{it['action']}: {it['verdict']}" for it in exchanges if not it["genuine"]]
         if json_file is not None:

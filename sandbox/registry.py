@@ -127,6 +127,10 @@ class Registry:
         self._challenges.add(task)
         task.add_done_callback(self._challenges.discard)
 
+    async def settle(self) -> None:
+        """Wait until every challenge under way is answered or failed."""
+        await asyncio.gather(*self._challenges)
+
     async def _challenge(self, row: Row) -> None:
         answer = challenge.fresh_answer()
         text = challenge.encrypt(answer, our_seed=self.identity.encryption_seed, their_public_key=row.encr_public_key)

@@ -81,16 +81,16 @@ def digest(body: bytes) -> str:
     return _base64(hashlib.blake2b(body, digest_size=64).digest())
 
 
-def signing_string(created: int, expires: int, *, body: bytes) -> bytes:
-    """The three lines that are signed; seconds since 1970. Source: BECKN-006."""
-    return f"(created): {created}\n(expires): {expires}\ndigest: BLAKE-512={digest(body)}".encode()
+def signing_string(created: int, expires: int, *, body_digest: str) -> bytes:
+    """The three lines that are signed; seconds since 1970, the digest as base64. Source: BECKN-006."""
+    return f"(created): {created}\n(expires): {expires}\ndigest: BLAKE-512={body_digest}".encode()
 
 
 def authorization(identity: Identity, body: bytes, *, created: int, ttl_s: int = 300) -> str:
     """The value of the Authorization header for these bytes, valid from `created` for `ttl_s` seconds."""
     expires = created + ttl_s
     key = Ed25519PrivateKey.from_private_bytes(identity.signing_seed)
-    signature = _base64(key.sign(signing_string(created, expires, body=body)))
+    signature = _base64(key.sign(signing_string(created, expires, body_digest=digest(body))))
     return (
         f'Signature keyId="{identity.subscriber_id}|{identity.key_id}|ed25519",algorithm="ed25519",'
         f'created="{created}",expires="{expires}",headers="{SIGNED_HEADERS}",signature="{signature}"'
@@ -129,7 +129,7 @@ def verify(value: str, body: bytes, *, public_key: str, now_s: float) -> Verdict
         return judged(fault)
     try:
         key = read_public_key(public_key)
-        key.verify(header.signature, signing_string(header.created, header.expires, body=body))
+        key.verify(header.signature, signing_string(header.created, header.expires, body_digest=digest(body)))
     except SignatureError as err:
         return judged(str(err))
     except InvalidSignature:

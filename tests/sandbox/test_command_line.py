@@ -1,0 +1,66 @@
+"""The commands: a network that says ready and ends on SIGTERM, and keys that fit each other."""
+
+import asyncio
+import os
+import signal
+import socket
+import stat
+import sys
+from pathlib import Path
+
+import aiohttp
+
+from sandbox.signing import Identity, read_base64
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def free_ports(count: int) -> list[str]:
+    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
+    ports = [str(each.getsockname()[1]) for each in sockets]
+    for each in sockets:
+        each.close()
+    return ports
+
+
+async def test_network_says_ready_and_ends_on_sigterm(tmp_path: Path, http: aiohttp.ClientSession) -> None:
+    registry, buyer, supplier = free_ports(3)
+    who = Identity.fresh("bpp.test")
+    options = {
+        "registry-port": registry,
+        "buyer-port": buyer,
+        "supplier-port": supplier,
+        "bpp-id": "bpp.test",
+        "bpp-url": "http://127.0.0.1:9/beckn",
+        "bpp-public-key": who.signing_public_key,
+        "bpp-encryption-public-key": who.encryption_public_key,
+        "bpp-key-id": "k9",
+        "events-url": "http://127.0.0.1:9/events",
+        "events-token": "e",
+        "supplier-token": "s",
+        "time-scale": "60",
+        "state-dir": str(tmp_path),
+    }
+    arguments = [f"--{name}={value}" for name, value in options.items()]
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "sandbox", "network", "--host", "127.0.0.1", *arguments, cwd=ROOT, stdout=-1
+    )
+    assert process.stdout is not None
+    assert await asyncio.wait_for(process.stdout.readline(), 20) == b"ready\n"
+    async with http.get(f"http://127.0.0.1:{buyer}/") as response:
+        assert "Sandbox buyer app" in await response.text()
+    process.send_signal(signal.SIGTERM)
+    assert await asyncio.wait_for(process.wait(), 10) == 0
+    kept = os.listdir(tmp_path)
+    assert len(kept) == 3
+    assert all(stat.S_IMODE(os.stat(tmp_path / name).st_mode) == 0o600 for name in kept)
+
+
+async def test_keys_fit_each_other() -> None:
+    process = await asyncio.create_subprocess_exec(sys.executable, "-m", "sandbox", "keys", cwd=ROOT, stdout=-1)
+    out, _ = await asyncio.wait_for(process.communicate(), 20)
+    keys = dict(line.split("=", 1) for line in out.decode().splitlines())
+    seeds = [read_base64(keys[f"{kind}_private_key"], what=kind) for kind in ("signing", "encryption")]
+    identity = Identity("", "", *seeds)
+    assert identity.signing_public_key == keys["signing_public_key"]
+    assert identity.encryption_public_key == keys["encryption_public_key"]
