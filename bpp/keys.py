@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import os
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -13,6 +15,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from django.conf import settings
+from django.db import Error, connection
 from django.utils import timezone
 from nacl.bindings import crypto_scalarmult_base
 
@@ -55,9 +58,12 @@ def current(*, now: datetime | None = None) -> SigningKey:
     held = _held.key
     if held is not None and time.monotonic() < _held.until:
         return held
-    key = _newest_active(now or timezone.now()) or _from_settings()
-    _held.key, _held.until = key, time.monotonic() + HELD_S
-    return key
+    if not _in_event_loop():
+        return _load(now or timezone.now())
+    # The database cannot be asked from an event loop: the key held serves until a thread has looked.
+    _held.until = time.monotonic() + HELD_S
+    looking = _LOOKER.submit(_load_alone)
+    return held or looking.result(timeout=5)
 
 
 def encryption_keys(*, now: datetime | None = None) -> list[bytes]:
@@ -130,6 +136,32 @@ class _Held:
 
 
 _held = _Held()
+_LOOKER = ThreadPoolExecutor(1, thread_name_prefix="own-keys")
+
+
+def _load(now: datetime) -> SigningKey:
+    key = _newest_active(now) or _from_settings()
+    _held.key, _held.until = key, time.monotonic() + HELD_S
+    return key
+
+
+def _load_alone() -> SigningKey:
+    try:
+        return _load(timezone.now())
+    except Error as err:
+        if _held.key is None:
+            raise NoKey("our keys cannot be read: the database is away") from err
+        return _held.key
+    finally:
+        connection.close()
+
+
+def _in_event_loop() -> bool:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
 
 
 def _newest_active(now: datetime) -> SigningKey | None:
