@@ -13,7 +13,7 @@ from decimal import Decimal
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from catalog.tariffs import NoTariff, energy_lines, session_fee, time_price_at
+from catalog.tariffs import NoTariff, energy_lines, price_at, session_fee, time_price_at
 from core.money import Money, from_paise, total
 
 ENERGY_COST = "energy-cost"
@@ -39,8 +39,8 @@ class Terms:
     gst_percent: Decimal
     time_zone: str
 
-    def snapshot(self) -> dict[str, Any]:
-        """These terms as JSON, to be kept beside the quote."""
+    def snapshot(self, starts_at: datetime) -> dict[str, Any]:
+        """These terms as JSON, to be kept beside the quote, with the price of one kWh at the start for display."""
         return {
             "code": self.code,
             "name": self.name,
@@ -48,6 +48,7 @@ class Terms:
             "elements": self.elements,
             "gst_percent": str(self.gst_percent),
             "time_zone": self.time_zone,
+            "price_per_kwh": str(price_at(self.elements, starts_at, tz=ZoneInfo(self.time_zone))),
         }
 
 

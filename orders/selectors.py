@@ -6,15 +6,16 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from math import asin, cos, radians, sin, sqrt
+from typing import Any
 
 from django.db.models import Q, QuerySet
 
 from catalog.models import Connector, Evse
 from core.errors import NotFound
 from core.money import Money, from_paise
+from orders import terms
 from orders.models import Order, Payment, Quote, Reservation
 from orders.pricing import Line, Price, average_power_w, price, terms_from, time_for_energy
-from orders.terms import FEES, REFUNDS, FeeTerm, RefundTerm
 
 LIVE = (Reservation.State.HELD, Reservation.State.CONFIRMED, Reservation.State.ACTIVE)
 EARTH_RADIUS_M = 6_371_008.8
@@ -75,21 +76,21 @@ def offer_quote(order: Order) -> Quote:
     return Quote.objects.filter(order=order, kind=Quote.Kind.OFFER).latest("pk")
 
 
-def cancellation_terms(order: Order) -> tuple[FeeTerm, ...]:
-    """What cancelling this order costs, by the state of its fulfilment."""
-    return FEES
+def cancellation_terms(order: Order) -> tuple[dict[str, Any], ...]:
+    """What cancelling this order costs, by the state of its fulfilment: {state, percent, reason_required}."""
+    return terms.cancellation_terms()
 
 
-def refund_terms(order: Order) -> tuple[RefundTerm, ...]:
-    """What is refunded on a cancellation of this order and how soon."""
-    return REFUNDS
+def refund_terms(order: Order) -> tuple[dict[str, Any], ...]:
+    """What is refunded when this order is cancelled and how soon: {state, eligible, within_s}."""
+    return terms.refund_terms()
 
 
 def bill_price(order: Order, *, energy_wh: int, started_at: datetime, ended_at: datetime) -> Price:
     """What a delivered energy costs under the terms of the order's offer, spread evenly over the session."""
     power_w = average_power_w(energy_wh, started_at=started_at, ended_at=ended_at, limit_w=order.connector.max_power_w)
-    terms = terms_from(offer_quote(order).tariff)
-    return price(terms, energy_wh=energy_wh, starts_at=started_at, power_w=power_w)
+    promised = terms_from(offer_quote(order).tariff)
+    return price(promised, energy_wh=energy_wh, starts_at=started_at, power_w=power_w)
 
 
 def running_total(order: Order, energy_wh: int, *, started_at: datetime, now: datetime) -> list[Line]:
@@ -131,7 +132,7 @@ def connector_by_item(item_id: str) -> Connector | None:
 
 
 def alternatives(
-    connector: Connector,
+    item_id: str,
     *,
     starts_at: datetime | None = None,
     ends_at: datetime | None = None,
@@ -140,6 +141,9 @@ def alternatives(
     limit: int = 3,
 ) -> list[Connector]:
     """Connectors of the same type that are free for the window, nearest first: the same station, then within 10 km."""
+    connector = connector_by_item(item_id)
+    if connector is None:
+        return []
     begin = max(starts_at or now, now)
     end = ends_at or begin + timedelta(seconds=max(time_for_energy(energy_wh, connector.max_power_w), 1))
     taken = _standing(now).filter(during__overlap=(begin, max(end, begin + timedelta(seconds=1)))).values("evse_id")

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from decimal import Decimal
 from types import MappingProxyType
+from typing import Any
 
 DAY_S = 86_400
 
@@ -46,6 +47,16 @@ CANCELLATION_REASONS = MappingProxyType(
         OTHER_REASON: "Other, or no reason given",
     }
 )
+
+
+def cancellation_terms() -> tuple[dict[str, Any], ...]:
+    """What cancelling costs, by the state of the fulfilment: {state, percent, reason_required}."""
+    return tuple(asdict(term) for term in FEES)
+
+
+def refund_terms() -> tuple[dict[str, Any], ...]:
+    """What is refunded and how soon: {state, eligible, within_s}."""
+    return tuple(asdict(term) for term in REFUNDS)
 
 
 def fee_percent(fulfillment: str, *, by_provider: bool) -> Decimal:

@@ -1,5 +1,6 @@
 """What may be done to an order? Every public verb of the app, in the order of a journey."""
 
+from orders.selectors import cancellation_terms, refund_terms
 from orders.services.cancel import cancel_order, cancellation_quote
 from orders.services.charging import (
     complete_order,
@@ -20,6 +21,7 @@ __all__ = [
     "CANCELLATION_REASONS",
     "cancel_order",
     "cancellation_quote",
+    "cancellation_terms",
     "complete_order",
     "confirm_order",
     "expire_due",
@@ -32,5 +34,6 @@ __all__ = [
     "mark_starting",
     "prolong_due",
     "record",
+    "refund_terms",
     "select_offer",
 ]

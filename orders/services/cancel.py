@@ -10,7 +10,7 @@ from django.db import transaction
 
 from core.errors import NotAllowed, NotFound
 from orders.models import Order, Quote
-from orders.pricing import Price, cancelled, lines_from, terms_from
+from orders.pricing import Price, cancelled, lines_from
 from orders.selectors import offer_quote
 from orders.services.holds import release
 from orders.services.ledger import lock_order, record, set_quote
@@ -69,7 +69,7 @@ def close_cancelled(
 ) -> None:
     """Close a locked order as cancelled: quote with the refund, connector given back, one event."""
     offer = offer_quote(order)
-    set_quote(order, Quote.Kind.CANCELLATION, _price(order, offer, by), terms_from(offer.tariff), now=now)
+    set_quote(order, Quote.Kind.CANCELLATION, price=_price(order, offer, by), tariff=offer.tariff, now=now)
     release(order, now=now)
     order.closed_at = now
     order.cancellation = {"at": now.isoformat(), "by": by, "reason_id": reason_id, "text": text}

@@ -10,7 +10,6 @@ from django.db import transaction
 
 from core.errors import Invalid, NotAllowed
 from orders.models import Order, Quote
-from orders.pricing import terms_from
 from orders.selectors import bill_price, offer_quote
 from orders.services.cancel import close_cancelled
 from orders.services.holds import release, take
@@ -161,7 +160,7 @@ def _bill(order: Order, *, energy_wh: int, started_at: datetime, ended_at: datet
             path="order.fulfillments[0]",
         )
     price = bill_price(order, energy_wh=energy_wh, started_at=started_at, ended_at=ended_at)
-    set_quote(order, Quote.Kind.BILL, price, terms_from(offer_quote(order).tariff), now=now)
+    set_quote(order, Quote.Kind.BILL, price=price, tariff=offer_quote(order).tariff, now=now)
 
 
 def _close(order: Order, to: F, *, energy_wh: int, now: datetime, reason: str, actor: str) -> None:

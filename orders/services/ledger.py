@@ -8,7 +8,7 @@ from typing import Any
 
 from core.errors import NotAllowed, NotFound
 from orders.models import Order, OrderEvent, Quote
-from orders.pricing import Price, Terms
+from orders.pricing import Price
 from orders.states import FULFILLMENT_MOVES, ORDER_MOVES, allowed_text, may_move
 
 RELATED = ("operator", "connector__tariff", "connector__evse__station")
@@ -74,9 +74,15 @@ def record(
 
 
 def set_quote(
-    order: Order, kind: Quote.Kind, price: Price, terms: Terms, *, now: datetime, valid_until: datetime | None = None
+    order: Order,
+    kind: Quote.Kind,
+    *,
+    price: Price,
+    tariff: Mapping[str, Any],
+    now: datetime,
+    valid_until: datetime | None = None,
 ) -> Quote:
-    """Make `price` the order's current quote; earlier ones stay as history."""
+    """Make `price` the order's current quote, with the tariff it was made under; earlier ones stay as history."""
     Quote.objects.filter(order=order, current=True).update(current=False)
     return Quote.objects.create(
         order=order,
@@ -85,7 +91,7 @@ def set_quote(
         lines=price.rows(),
         total_paise=price.total.paise,
         energy_wh=price.energy_wh,
-        tariff=terms.snapshot(),
+        tariff=dict(tariff),
         created_at=now,
         valid_until=valid_until,
     )

@@ -50,7 +50,7 @@ def select_offer(
     check_free(order, now=now)
     release(order, now=now)
     _save_draft(order, now=now)
-    set_quote(order, Quote.Kind.OFFER, plan.price, plan.terms, now=now, valid_until=_valid_until(now))
+    _offer(order, plan, now)
     return order
 
 
@@ -92,7 +92,7 @@ def init_order(
     quote = _renewed(kept, plan, now) if kept is not None else None
     if quote is None:
         _apply(order, plan, context=context)
-        quote = set_quote(order, Quote.Kind.OFFER, plan.price, plan.terms, now=now, valid_until=_valid_until(now))
+        quote = _offer(order, plan, now)
     check_free(order, now=now)
     order.billing, order.customer, order.context = billing, customer, context
     _save_initiated(order, now=now)
@@ -106,7 +106,7 @@ def unchanged(order: Order, wish: Wish) -> bool:
 
     An order by money or time may be repeated by the energy we answered with.
     """
-    same_quantity = wish.quantity is None or (wish.quantity_kind, wish.quantity) in {
+    same_quantity = wish.open_quantity or (wish.quantity_kind, wish.quantity) in {
         (order.quantity_kind, order.quantity),
         (Order.Quantity.ENERGY.value, order.energy_wh),
     }
@@ -193,7 +193,7 @@ def _completed(order: Order, wish: Wish) -> Wish:
     """The wish with what it leaves out taken from the draft of the same item."""
     if wish.item_id != order.connector.item_id:
         return wish
-    if wish.quantity is None:
+    if wish.open_quantity:
         wish = replace(wish, quantity_kind=order.quantity_kind, quantity=order.quantity)
     if wish.starts_at is None and wish.ends_at is None:
         wish = replace(wish, starts_at=order.starts_at, ends_at=order.ends_at)
@@ -219,6 +219,12 @@ def _agree_payment(order: Order, quote: Quote, *, collected_by: str, kind: str, 
             "currency": quote.currency,
             "updated_at": now,
         },
+    )
+
+
+def _offer(order: Order, plan: Plan, now: datetime) -> Quote:
+    return set_quote(
+        order, Quote.Kind.OFFER, price=plan.price, tariff=plan.tariff, now=now, valid_until=_valid_until(now)
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.conf import settings
 
@@ -24,7 +25,7 @@ IN_USE = (Evse.Status.CHARGING, Evse.Status.FINISHING)
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """What a buyer asks for; `quantity` is Wh, paise or seconds by `quantity_kind`; both empty where left to us."""
+    """What a buyer asks for; `quantity` is Wh, paise or seconds by `quantity_kind`; left to us where both are empty."""
 
     operator_code: str
     item_id: str
@@ -33,6 +34,10 @@ class Wish:
     evse_uid: str = ""
     starts_at: datetime | None = None
     ends_at: datetime | None = None
+
+    @property
+    def open_quantity(self) -> bool:
+        return not self.quantity_kind and not self.quantity
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +50,7 @@ class Plan:
     starts_at: datetime | None
     ends_at: datetime | None
     price: Price
-    terms: Terms
+    tariff: dict[str, Any]
 
 
 def plan_for(wish: Wish, *, now: datetime) -> Plan:
@@ -61,7 +66,7 @@ def plan_for(wish: Wish, *, now: datetime) -> Plan:
     ends_at = wish.ends_at
     if wish.starts_at is not None and ends_at is None:
         ends_at = begins_at + timedelta(seconds=time_for_energy(energy_wh, connector.max_power_w) + BUFFER_S)
-    return Plan(connector, kind, quantity, wish.starts_at, ends_at, made, terms)
+    return Plan(connector, kind, quantity, wish.starts_at, ends_at, made, terms.snapshot(begins_at))
 
 
 def resolve_connector(operator_code: str, item_id: str, *, evse_uid: str = "") -> Connector:
@@ -175,11 +180,11 @@ def _window_s(wish: Wish, begins_at: datetime, now: datetime) -> int | None:
 
 def _quantity(wish: Wish, window_s: int | None) -> tuple[str, int]:
     """The quantity asked for; without one the whole window, without a window our default."""
-    if wish.quantity is None:
+    if wish.open_quantity:
         if window_s is not None:
             return Order.Quantity.TIME.value, min(max(window_s, 1), settings.MAX_SESSION_S)
         return Order.Quantity.ENERGY.value, settings.DEFAULT_ENERGY_WH
-    if wish.quantity <= 0 or wish.quantity_kind not in Order.Quantity.values:
+    if wish.quantity is None or wish.quantity <= 0 or wish.quantity_kind not in Order.Quantity.values:
         raise Invalid(
             "quantity-unavailable",
             f"{wish.quantity} ({wish.quantity_kind or 'of no kind'}) is not a quantity; ask for a positive amount of "
