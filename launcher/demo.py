@@ -211,7 +211,7 @@ class _Demo:
             "time-scale": str(self.told.speed),
             "state-dir": str(self.where.home / "sandbox"),
         }
-        flags = [part for name, value in pairs.items() for part in (f"--{name}", value)]
+        flags = [f"--{name}={value}" for name, value in pairs.items()]  # a token may begin with a dash
         group.start_app("sandbox", [group.venv.python, "-m", "sandbox", "network", *flags])
         wait_for_line(group, log, b"ready", offset)
         serve.start_provider(group, host=HOST, port=at.provider)

@@ -28,7 +28,8 @@ import os, sys, time
 from pathlib import Path
 from launcher import processes
 log = Path(sys.argv[1])
-child = processes.start("child", [sys.executable, "-c", "import time; time.sleep(600)"], env=os.environ, log=log, cwd=Path("/"))
+command = [sys.executable, "-c", "import time; time.sleep(600)"]
+child = processes.start("child", command, env=os.environ, log=log, cwd=Path("/"))
 print(child.pid, flush=True)
 time.sleep(600)
 """

@@ -1,0 +1,53 @@
+"""Does `./vb serve` start, notice a second one, and end as a whole however it is ended?"""
+
+from __future__ import annotations
+
+import os
+import signal
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.servers import Provider
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture
+def provider(tmp_path: Path) -> Iterator[Provider]:
+    with Provider(tmp_path / "home") as made:
+        yield made
+
+
+def test_serve_answers_is_found_by_others_and_drains_on_sigterm(provider: Provider) -> None:
+    url = provider.start()
+    with urllib.request.urlopen(f"{url}/readyz") as answer:
+        assert answer.status == 200
+    second = provider.command("serve")
+    manage = provider.command(
+        "manage", "shell", "--verbosity", "0", "-c", "from django.conf import settings as s; print(s.DATABASE_URL)"
+    )
+    code = provider.end(signal.SIGTERM)
+    assert second.returncode == 2
+    assert f"already runs at {url}" in second.stderr
+    assert manage.stdout.startswith("postgresql://voltbazaar@/")
+    assert code == 0
+    assert provider.processes() == {}
+
+
+def test_serve_falls_as_a_whole_when_its_worker_is_killed(provider: Provider) -> None:
+    provider.start()
+    os.kill(provider.pid_of("worker"), signal.SIGKILL)
+    assert provider.wait() == 1
+    assert "worker ended with signal 9" in provider.said()
+    provider.wait_until_nothing_runs()
+
+
+def test_serve_killed_outright_leaves_nothing_and_starts_again(provider: Provider) -> None:
+    provider.start()
+    provider.end(signal.SIGKILL)
+    provider.wait_until_nothing_runs()
+    assert provider.start()
+    assert provider.end(signal.SIGINT) == 0
