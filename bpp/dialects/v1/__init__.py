@@ -15,7 +15,7 @@ import orjson
 
 from bpp.dialects.v1 import catalog, errors, intent, order, reading, requests, schemas, support
 from bpp.dialects.v1.context import callback_context, callback_name, caller, deadline, note_deviations, stale
-from bpp.dialects.v1.errors import ERROR_CODES, schema_notes
+from bpp.dialects.v1.errors import ERROR_CODES, json_path, schema_notes
 from bpp.dialects.v1.reading import Reader, shown
 from bpp.dialects.v1.schemas import outgoing
 from bpp.messages import (
@@ -45,7 +45,9 @@ __all__ = [
     "check_own",
     "deadline",
     "dumps",
+    "json_path",
     "parse",
+    "shown",
     "stale",
 ]
 
