@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -90,7 +91,7 @@ def a_number(entry: Mapping[str, Any], path: str, name: str) -> int:
     value = entry.get(name)
     if value is None:
         return 0
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 2**31:
+    if isinstance(value, bool) or not isinstance(value, int | float | Decimal) or not 0 <= value < 2**31:
         raise Refused(f"{path}.{name}", f"{shown(value)} is not a whole number of at least 0")
     return round(value)
 

@@ -64,6 +64,7 @@ class ConnectorData:
     max_current_a: int = 0
     tariffs: tuple[str, ...] | None = None
     vehicle: str = ""
+    path: str = field(default="$", compare=False)
 
     @property
     def current(self) -> str:
@@ -94,7 +95,7 @@ class LocationData:
     latitude: Decimal
     longitude: Decimal
     evses: tuple[EvseData, ...]
-    path: str = "$"
+    path: str = field(default="$", compare=False)
     address: str = ""
     city: str = ""
     state: str = ""
@@ -264,6 +265,7 @@ def _connector(entry: Mapping[str, Any], path: str) -> ConnectorData:
         max_voltage_v=voltage,
         max_current_a=current,
         tariffs=tariffs,
+        path=path,
     )
 
 

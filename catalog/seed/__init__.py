@@ -1,0 +1,1 @@
+"""Which fictional city can be sown for a demonstration?"""
