@@ -34,7 +34,7 @@ IN_FLIGHT = 32
 LONGEST_S = 20.0
 KEPT_CHARS = 2048
 
-# Only the head of a mailbox (one buyer app's transaction) is tried, and only a few mailboxes of one buyer app at a time.
+# Only the head of a mailbox (one buyer app's transaction) is tried, and few mailboxes of one buyer app at a time.
 CLAIM = """
 WITH heads AS (
     SELECT o.id, row_number() OVER (PARTITION BY o.bap_id ORDER BY o.next_at, o.id) AS place
@@ -127,11 +127,13 @@ def record(row: Claimed, tried: Try, *, now: datetime) -> None:
             key_id=tried.key_id,
         )
     if changes.get("state") != OutboxMessage.State.SENT:
-        log.warning("callback not delivered", extra={"outbox": row.id, "outcome": tried.outcome, "status": tried.status})
+        log.warning(
+            "callback not delivered", extra={"outbox": row.id, "outcome": tried.outcome, "status": tried.status}
+        )
 
 
 def judge(answer: Answer) -> tuple[str, str]:
-    """Outcome and detail of a counterpart's answer: any 2xx without a NACK is an ACK; an error may stand in three places."""
+    """Outcome and detail of a counterpart's answer: any 2xx without a NACK is an ACK."""
     text = answer.body[:KEPT_CHARS].decode("utf-8", "replace")
     if not 200 <= answer.status < 300:
         return "status", f"HTTP {answer.status}"
@@ -147,6 +149,13 @@ def judge(answer: Answer) -> tuple[str, str]:
     return "ack", "" if status else "the answer carries no ack; taken as delivered"
 
 
+def is_refusal(outcome: str, status: int | None) -> bool:
+    """Whether asking again cannot help: a NACK, or a 4xx other than time-out, too early and too many."""
+    return outcome == "nack" or (
+        outcome == "status" and status is not None and 400 <= status < 500 and status not in {408, 425, 429}
+    )
+
+
 def back_off_s(attempts: int) -> float:
     """Seconds until the next attempt after `attempts` of them, with full jitter above half the step."""
     step = BACK_OFF_S[min(attempts, len(BACK_OFF_S)) - 1]
@@ -159,7 +168,7 @@ def _verdict(row: Claimed, tried: Try, now: datetime) -> dict[str, Any]:
         return {"state": state.SENT, "sent_at": now, "reason": tried.detail}
     if tried.outcome == "expired":
         return {"state": state.DEAD, "reason": "its time to live ran out before it could be delivered"}
-    if tried.outcome == "nack" or tried.permanent:
+    if tried.permanent:
         return {"state": state.REFUSED, "reason": f"{tried.outcome}: {tried.detail}"[:500]}
     next_at = now + timedelta(seconds=back_off_s(row.attempts))
     if next_at > row.deadline_at:
@@ -175,8 +184,12 @@ def _post_later(row: Claimed) -> Future[Try]:
     now = timezone.now()
     if now > row.deadline_at:
         return _done(Try("expired"))
-    if not registry.permits(row.bap_id, row.url):
-        return _done(Try("fault", detail=f"{row.url} is not under the registry's URL of {row.bap_id}", permanent=True))
+    try:
+        if not registry.permits(row.bap_id, row.url):
+            text = f"{row.url} is not under the registry's URL of {row.bap_id}"
+            return _done(Try("fault", detail=text, permanent=True))
+    except registry.RegistryUnavailable as err:
+        return _done(Try("fault", detail=err.text))
     key, created = keys.current(), int(now.timestamp())
     header = signing.sign(
         row.body,
@@ -198,8 +211,7 @@ async def _post(row: Claimed, header: str, key_id: str) -> Try:
         return Try("fault", _ms(started), detail=err.text, key_id=key_id, permanent=err.permanent)
     outcome, detail = judge(answer)
     text = answer.body[:KEPT_CHARS].decode("utf-8", "replace").replace("\0", "")
-    permanent = outcome == "status" and 400 <= answer.status < 500 and answer.status not in {408, 425, 429}
-    return Try(outcome, _ms(started), answer.status, detail, text, key_id, permanent)
+    return Try(outcome, _ms(started), answer.status, detail, text, key_id, is_refusal(outcome, answer.status))
 
 
 def _ms(started: float) -> int:

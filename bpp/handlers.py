@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-
 from bpp import messages as m
 from bpp import showing
 from core.errors import DomainError, Invalid, Unavailable
@@ -83,7 +82,7 @@ def _confirm(request: m.Confirm, caller: m.Caller, now: datetime) -> Outcome:
         quoted=request.quoted,
         billing=_contact(request.billing),
         customer=_contact(request.customer),
-        item_id=request.wish.items[0].item_id if request.wish.items else "",
+        **_wished(request.wish),
         now=now,
     )
     fulfillment.nudge_advance()
@@ -212,11 +211,20 @@ def _wish(wish: m.Select) -> dict[str, Any]:
         "operator_code": wish.operator,
         "item_id": item.item_id,
         "quantity_kind": item.quantity.kind if item.quantity else "",
-        "quantity": item.quantity.amount if item.quantity else 0,
+        "quantity": item.quantity.amount if item.quantity else None,
         "evse_uid": wish.evse,
         "starts_at": wish.window.starts_at if wish.window else None,
         "ends_at": wish.window.ends_at if wish.window else None,
     }
+
+
+def _wished(wish: m.Select) -> dict[str, Any]:
+    """What a confirm says it is about; compared with the offer, never used instead of it."""
+    if not wish.items:
+        return {}
+    item = wish.items[0]
+    quantity = {"quantity_kind": item.quantity.kind, "quantity": item.quantity.amount} if item.quantity else {}
+    return {"item_id": item.item_id, **quantity}
 
 
 def _contact(contact: m.Contact) -> dict[str, str]:

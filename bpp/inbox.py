@@ -5,13 +5,12 @@ from __future__ import annotations
 import logging
 from datetime import datetime, timedelta
 
-import orjson
 from django.conf import settings
 from django.db import transaction
 from django.db.models import Exists, OuterRef, QuerySet
 from django.db.models.functions import Now
 
-from bpp import dialects, handlers, outbox
+from bpp import dialects, handlers, outbox, strict
 from bpp.messages import Caller, ErrorReply, Reply, WireFault
 from bpp.models import InboxMessage
 from core.due import lock_next
@@ -80,7 +79,7 @@ def _due() -> QuerySet[InboxMessage]:
 
 
 def _decide(row: InboxMessage, now: datetime) -> None:
-    document = orjson.loads(bytes(row.raw))
+    document = strict.load(bytes(row.raw))
     dialect = dialects.choose(document["context"])
     caller = dialect.caller(document)
     if row.deadline_at <= now and row.action not in OUTLIVES_TTL:
@@ -103,7 +102,7 @@ def _decide(row: InboxMessage, now: datetime) -> None:
 def _outcome(
     row: InboxMessage, document: dict[str, object], caller: Caller, now: datetime
 ) -> tuple[Reply, handlers.Touched | None, handlers.Wait | None]:
-    """The reply, what it touched, and whether the reply waits for the station. A refusal undoes what the service wrote."""
+    """The reply, what it touched, and whether it waits for the station. A refusal undoes what the service wrote."""
     dialect = dialects.choose(caller.context)
     try:
         with transaction.atomic():
@@ -127,7 +126,7 @@ def _put_back(row_id: int, err: Exception, now: datetime) -> None:
         if row.attempts < MOST_ATTEMPTS:
             row.save()
             return
-        caller = dialects.choose({"version": "1.1.0"}).caller(orjson.loads(bytes(row.raw)))
+        caller = dialects.choose({"version": "1.1.0"}).caller(strict.load(bytes(row.raw)))
         text = "The provider could not process this message; it has been told. Please try again later."
         reply_to(row, ErrorReply("internal", text), caller, now=now)
         row.state = State.FAILED

@@ -25,7 +25,7 @@ PENDING = OutboxMessage.State.PENDING
 
 @dataclass(frozen=True, slots=True)
 class Owed:
-    """What `enqueue` needs beside the reply: `answers` where it is solicited, `order_id` and operator for those who look."""
+    """What `enqueue` needs beside the reply: `answers` where it is solicited, the rest for those who look."""
 
     action: str
     message_id: str
@@ -39,7 +39,7 @@ class Owed:
 def enqueue(reply: Reply, caller: Caller, owed: Owed, *, now: datetime) -> OutboxMessage:
     """Freeze `reply` as the bytes to sign and queue it, in the transaction that decided it.
 
-    A progress message replaces the undelivered ones of its order, so that a slow buyer app gets the latest and no backlog.
+    A progress message replaces the undelivered ones of its order: a slow buyer app gets the latest and no backlog.
     """
     if not connection.in_atomic_block:
         raise RuntimeError("enqueue belongs into the transaction of the decision it reports")
@@ -77,7 +77,7 @@ def enqueue(reply: Reply, caller: Caller, owed: Owed, *, now: datetime) -> Outbo
 
 
 def own_faults(action: str, document: dict[str, Any]) -> list[dict[str, str]]:
-    """What our own schemas and the network's layer 2 hold against an answer of ours: recorded and logged, never silent."""
+    """What our schemas and the network's layer 2 hold against an answer of ours: recorded and logged, never silent."""
     context = document["context"]
     notes = dialects.choose(context).check_own(action, document)
     notes += layer2.check("out", action, document, context.get("domain", ""), context.get("version", ""))
@@ -148,6 +148,6 @@ def _requeue(row: OutboxMessage, now: datetime, why: str) -> None:
 
 
 def _replace_progress(order_id: int | None, now: datetime) -> None:
-    OutboxMessage.objects.filter(
-        order_id=order_id, progress=True, state=PENDING, lease_until__isnull=True
-    ).update(state=OutboxMessage.State.COALESCED, reason="replaced by a later one", sent_at=now)
+    OutboxMessage.objects.filter(order_id=order_id, progress=True, state=PENDING, lease_until__isnull=True).update(
+        state=OutboxMessage.State.COALESCED, reason="replaced by a later one", sent_at=now
+    )

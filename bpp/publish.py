@@ -67,14 +67,14 @@ def _tell_next(now: datetime) -> int:
 
 
 def _answer_waited(now: datetime) -> int:
-    """Answer a request that waited long enough for its station with the state as it is; the rest follows by on_status."""
+    """Answer a request that waited long enough for its station with the state as it is; on_status tells the rest."""
     with transaction.atomic():
         row = lock_next(
             InboxMessage.objects.filter(state=InboxMessage.State.WAITING, next_at__lte=Now()).order_by("next_at")
         )
         if row is None:
             return 0
-        order = Order.objects.get(id=row.order_id)
+        order = Order.objects.get(id=row.order_id or 0)
         reply = OrderReply(showing.order_view(order, now=now))
         inbox.reply_to(row, reply, showing.caller_of(order, row.message_id), now=now)
     return 1
@@ -84,9 +84,7 @@ def _unpublished() -> QuerySet[OrderEvent]:
     earlier = OrderEvent.objects.filter(
         order_id=OuterRef("order_id"), number__lt=OuterRef("number"), public=True, published_at__isnull=True
     )
-    return (
-        OrderEvent.objects.filter(public=True, published_at__isnull=True).exclude(Exists(earlier)).order_by("id")
-    )
+    return OrderEvent.objects.filter(public=True, published_at__isnull=True).exclude(Exists(earlier)).order_by("id")
 
 
 def _waiting(event: OrderEvent) -> InboxMessage | None:

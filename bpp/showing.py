@@ -14,7 +14,6 @@ from catalog.models import Connector, Evse, Operator, Station
 from core.money import Money, from_paise
 from fulfillment.models import Session
 from orders import selectors as order_selectors
-from orders import services as orders
 from orders.models import Order, Payment, Quote
 
 F = Order.Fulfillment
@@ -42,8 +41,8 @@ def order_view(order: Order, *, now: datetime) -> m.OrderView:
         billing=_contact(order.billing),
         customer=_contact(order.customer),
         payment=_payment(order) if initiated else None,
-        fees=tuple(m.FeeTerm(**term) for term in orders.cancellation_terms(order)) if initiated else (),
-        refunds=tuple(m.RefundTerm(**term) for term in orders.refund_terms(order)) if initiated else (),
+        fees=_fees(order) if initiated else (),
+        refunds=_refunds(order) if initiated else (),
         charging=_charging(order),
         cancellation=_cancellation(order),
         created_at=order.confirmed_at or order.created_at,
@@ -119,7 +118,7 @@ def public_base() -> str:
 def alternatives_text(item_id: str, now: datetime) -> str:
     """A sentence naming free connectors near a taken one; empty where there is none."""
     others = order_selectors.alternatives(item_id, now=now)
-    names = ", ".join(f"{other.item_id} at {other.evse.station.name}" for other in others[:3])
+    names = ", ".join(f"{other.item_id} at {other.evse.station.name}" for other in others)
     return f"Free instead: {names}." if names else ""
 
 
@@ -153,6 +152,14 @@ def _payment(order: Order) -> m.PaymentView | None:
         reference=payment.reference,
         paid_at=payment.paid_at,
     )
+
+
+def _fees(order: Order) -> tuple[m.FeeTerm, ...]:
+    return tuple(m.FeeTerm(**term) for term in order_selectors.cancellation_terms(order))
+
+
+def _refunds(order: Order) -> tuple[m.RefundTerm, ...]:
+    return tuple(m.RefundTerm(**term) for term in order_selectors.refund_terms(order))
 
 
 def _charging(order: Order) -> m.ChargingDetails | None:

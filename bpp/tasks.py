@@ -18,33 +18,44 @@ from orders import services as orders
 LONGEST_S = 20.0
 
 
+def task(name: str) -> Callable[[Callable[[], None]], Callable[[], None]]:
+    """Make a function the task `name`; Celery's own decorator carries no types."""
+
+    def register(function: Callable[[], None]) -> Callable[[], None]:
+        shared_task(name=name)(function)
+        return function
+
+    return register
+
+
 def nudge(queue: str) -> None:
     """Wake a worker for `queue`; see `core.nudges`."""
     BELL.ring(queue)
 
 
-@shared_task(name="process")
+@task("process")
 def process_due() -> None:
     """Decide what the inbox holds and publish what followed."""
     _drain("process", _process, hands=settings.HANDS_PER_QUEUE)
 
 
-@shared_task(name="deliver")
+@task("deliver")
 def deliver_due() -> None:
     """Deliver what the outbox holds."""
     _drain("deliver", delivery.deliver, hands=settings.HANDS_PER_QUEUE)
 
 
-@shared_task(name="advance")
+@task("advance")
 def advance_due() -> None:
     """Drive the stations of sessions that are due."""
     _drain("advance", _advance, hands=settings.HANDS_PER_QUEUE)
 
 
-@shared_task(name="expire")
+@task("expire")
 def expire_due() -> None:
     """Release quotes and holds that ran out."""
-    _drain("expire", lambda: orders.expire_due(now=timezone.now(), limit=100), hands=1)
+    _drain("expire", lambda: orders.expire_due(timezone.now(), limit=100), hands=1)
+    orders.prolong_due(timezone.now(), limit=100)
 
 
 def _process() -> int:
@@ -56,7 +67,7 @@ def _advance() -> int:
     return (
         fulfillment.open_sessions_due(now=now, limit=50)
         + fulfillment.process_events_due(now=now, limit=100)
-        + fulfillment.advance_due(limit=16)
+        + fulfillment.advance_due(now, limit=16)
         + publish.publish_progress(now=now)
         + fulfillment.emit_due(now=now, limit=20)
     )

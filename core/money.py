@@ -11,7 +11,7 @@ PAISA = Decimal("0.01")
 
 @dataclass(frozen=True, slots=True)
 class Money:
-    """An exact amount in one currency; `amount` is a Decimal in major units (rupees), of any precision until rounded."""
+    """An exact amount in one currency; `amount` in major units (rupees), of any precision until rounded."""
 
     amount: Decimal
     currency: str = "INR"

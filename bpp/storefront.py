@@ -1,0 +1,316 @@
+"""Who answers a search? The web process that accepted it: from memory, already rendered, over kept connections."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections import deque
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from django.conf import settings
+from django.db import DatabaseError, close_old_connections
+from django.utils import timezone
+from psycopg import AsyncConnection
+from psycopg.types.json import Jsonb
+
+from bpp import dialects, keys, outbox, shelf, signing, strict
+from bpp.delivery import back_off_s, is_refusal, judge
+from bpp.messages import Caller, ErrorReply, Note, Search, WireFault
+from bpp.storing import Writer
+from core.errors import DeliveryError, OutsideError
+from core.http import Pool
+
+log = logging.getLogger(__name__)
+
+REFRESH_S = 1.0
+SWEEP_EVERY_S = 2.0
+SWEEP_AFTER_S = 3
+AT_ONCE = 64
+BATCH = 128
+GATHER_S = 0.01
+TOTAL_S = 6.0
+URL_KEPT_S = 60
+
+
+@dataclass(slots=True)
+class Part:
+    """One on_search that was posted, or could not be."""
+
+    body: bytes
+    url: str
+    outcome: str = "fault"
+    status: int | None = None
+    detail: str = ""
+    response: str = ""
+    wait_ms: int = 0
+    key_id: str = ""
+    faults: list[dict[str, str]] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class Answered:
+    """A search and what became of it: no parts where nothing matched."""
+
+    inbox_id: int
+    caller: Caller
+    deadline_at: datetime
+    notes: list[dict[str, str]]
+    parts: list[Part]
+    reason: str = ""
+
+
+class Storefront:
+    """Answers searches of one web process; `start` loads the shelf, `answer` follows the commit of each search."""
+
+    def __init__(self, writer: Writer) -> None:
+        self.writer = writer
+        self.shelf = shelf.Shelf()
+        self.pool = Pool(allow_private=settings.BECKN_ALLOW_PRIVATE_CALLBACKS, per_host=16, total=AT_ONCE)
+        self._gate = asyncio.Semaphore(AT_ONCE)
+        self._finished: deque[Answered] = deque()
+        self._any = asyncio.Event()
+        self._loops: list[asyncio.Task[None]] = []
+        self._answers: set[asyncio.Task[None]] = set()
+        self._urls: dict[tuple[str, str], tuple[str, float]] = {}
+
+    async def start(self) -> None:
+        try:
+            await asyncio.to_thread(self._refresh)
+        except DatabaseError:
+            log.exception("the shelf is still empty: the database is away")
+        self._loops = [
+            asyncio.create_task(loop()) for loop in (self._keep_fresh, self._keep_writing, self._keep_sweeping)
+        ]
+
+    async def stop(self) -> None:
+        """Finish the answers under way, write their outcome, and let go of the connections."""
+        if self._answers:
+            await asyncio.wait(self._answers, timeout=TOTAL_S)
+        for loop in self._loops:
+            loop.cancel()
+        await asyncio.gather(*self._loops, return_exceptions=True)
+        while self._finished:
+            await self._write_batch()
+        await self.pool.close()
+
+    def answer(self, inbox_id: int, document: dict[str, Any], deadline_at: datetime) -> None:
+        """Answer a stored search in the background."""
+        task = asyncio.create_task(self._answer(inbox_id, document, deadline_at))
+        self._answers.add(task)
+        task.add_done_callback(self._answers.discard)
+
+    async def _answer(self, inbox_id: int, document: dict[str, Any], deadline_at: datetime) -> None:
+        dialect = dialects.choose(document["context"])
+        caller = dialect.caller(document)
+        async with self._gate:
+            try:
+                request, notes = dialect.parse("search", document)
+                assert isinstance(request, Search)
+                bodies = self._bodies(request, caller)
+            except WireFault as err:
+                notes = ()
+                bodies = [self._refusal(err, caller)]
+            done = Answered(inbox_id, caller, deadline_at, _told(notes), [])
+            done.reason = "" if bodies else "nothing matched; no callback by setting"
+            for body in bodies:
+                done.parts.append(await self._post(body, caller))
+        self._finished.append(done)
+        self._any.set()
+
+    def _bodies(self, request: Search, caller: Caller) -> list[bytes]:
+        now = timezone.now()
+        return self.shelf.answer(request, caller.context, message_id=caller.message_id, now=now)
+
+    def _refusal(self, err: WireFault, caller: Caller) -> bytes:
+        dialect = dialects.choose(caller.context)
+        document = dialect.build(
+            "on_search",
+            ErrorReply("wire", err.text, err.paths),
+            context=caller.context,
+            message_id=caller.message_id,
+            now=timezone.now(),
+            bpp_id=settings.BECKN_SUBSCRIBER_ID,
+            bpp_uri=settings.BECKN_SUBSCRIBER_URL,
+        )
+        return dialect.dumps(document)
+
+    async def _post(self, body: bytes, caller: Caller) -> Part:
+        started = time.monotonic()
+        part = Part(body, "")
+        try:
+            part.url = await self._url(caller)
+        except OutsideError as err:
+            part.detail = err.text
+            return part
+        key, created = keys.current(), int(time.time())
+        part.key_id = key.key_id
+        header = signing.sign(
+            body,
+            subscriber_id=settings.BECKN_SUBSCRIBER_ID,
+            key_id=key.key_id,
+            seed=key.seed,
+            created=created,
+            expires=created + settings.BECKN_SIGNATURE_WINDOW_S,
+        )
+        try:
+            answer = await self.pool.post(
+                part.url, body, {"Content-Type": "application/json", "Authorization": header}, timeout_s=TOTAL_S
+            )
+            part.status = answer.status
+            part.outcome, part.detail = judge(answer)
+            part.response = answer.body[:2048].decode("utf-8", "replace").replace("\0", "")
+        except DeliveryError as err:
+            part.detail = err.text
+        part.wait_ms = round((time.monotonic() - started) * 1000)
+        return part
+
+    async def _url(self, caller: Caller) -> str:
+        """Where on_search goes; remembered for a while, so that the hot path asks no database."""
+        kept = self._urls.get((caller.bap_id, caller.bap_uri))
+        if kept is None or kept[1] < time.monotonic():
+            url = await asyncio.to_thread(_asked_url, caller)
+            kept = self._urls[caller.bap_id, caller.bap_uri] = (url, time.monotonic() + URL_KEPT_S)
+        return kept[0]
+
+    async def _keep_fresh(self) -> None:
+        while True:
+            await asyncio.sleep(REFRESH_S)
+            try:
+                await asyncio.to_thread(self._refresh)
+            except Exception:
+                log.exception("the shelf could not be refreshed; searches are answered from the last state")
+
+    async def _keep_writing(self) -> None:
+        while True:
+            await self._any.wait()
+            await asyncio.sleep(GATHER_S)
+            self._any.clear()
+            try:
+                await self._write_batch()
+            except Exception:
+                log.exception("outcomes of searches not written; the sweep answers those again")
+            if self._finished:
+                self._any.set()
+
+    async def _keep_sweeping(self) -> None:
+        """Answer searches that a process accepted and did not finish, within their time to live."""
+        while True:
+            await asyncio.sleep(SWEEP_EVERY_S)
+            try:
+                for inbox_id, raw, deadline_at in await self.writer.run(_left_over):
+                    self.answer(inbox_id, strict.load(bytes(raw)), deadline_at)
+            except Exception:
+                log.exception("the sweep for unanswered searches failed; it runs again")
+
+    async def _write_batch(self) -> None:
+        batch = [self._finished.popleft() for _ in range(min(BATCH, len(self._finished)))]
+        if batch:
+            await self.writer.run(lambda connection: _write(connection, batch))
+
+    def _refresh(self) -> None:
+        close_old_connections()
+        self.shelf.refresh(timezone.now())
+
+
+def start(writer: Writer) -> Storefront:
+    """The storefront of this web process, not yet started."""
+    return Storefront(writer)
+
+
+def _asked_url(caller: Caller) -> str:
+    close_old_connections()
+    return outbox.callback_url(caller, "on_search")
+
+
+def _told(notes: tuple[Note, ...]) -> list[dict[str, str]]:
+    return [{"path": note.path, "seen": note.seen, "note": note.text} for note in notes]
+
+
+LEFT_OVER = """
+UPDATE bpp_inboxmessage SET next_at = now() + interval '15 seconds', attempts = attempts + 1
+WHERE id IN (
+    SELECT id FROM bpp_inboxmessage
+    WHERE state = 'new' AND action = 'search' AND next_at <= now()
+      AND received_at < now() - %(after)s * interval '1 second'
+    ORDER BY id LIMIT 50 FOR UPDATE SKIP LOCKED)
+RETURNING id, raw, deadline_at
+"""
+EXPIRED = """
+UPDATE bpp_inboxmessage SET state = 'expired', done_at = now(),
+    reason = 'its time to live ran out before it was answered'
+WHERE state = 'new' AND action = 'search' AND deadline_at <= now()
+"""
+DONE = """
+UPDATE bpp_inboxmessage m SET state = 'done', done_at = now(), reason = d.reason, verdicts = m.verdicts || d.notes
+FROM unnest(%(ids)s::bigint[], %(reasons)s::text[], %(notes)s::jsonb[]) AS d(id, reason, notes) WHERE m.id = d.id
+"""
+KEEP = """
+WITH kept AS (
+    INSERT INTO bpp_outboxmessage
+        (bap_id, transaction_id, message_id, action, url, body, answers_id, part, progress, verdicts,
+         state, reason, attempts, token, created_at, next_at, deadline_at, sent_at)
+    SELECT bap_id, transaction_id, message_id, 'on_search', url, body, inbox_id, part, false, faults,
+           state, detail, 1, 0, now(), now() + wait_s * interval '1 second', greatest(deadline_at, now()),
+           CASE WHEN state = 'sent' THEN now() END
+    FROM unnest(%(bap_id)s::text[], %(transaction_id)s::text[], %(message_id)s::text[], %(url)s::text[],
+                %(body)s::bytea[], %(inbox_id)s::bigint[], %(part)s::int[], %(faults)s::jsonb[], %(state)s::text[],
+                %(detail)s::text[], %(wait_s)s::float8[], %(deadline_at)s::timestamptz[])
+        AS p(bap_id, transaction_id, message_id, url, body, inbox_id, part, faults, state, detail, wait_s, deadline_at)
+    ON CONFLICT DO NOTHING
+    RETURNING id, answers_id, part)
+INSERT INTO bpp_deliveryattempt (message_id, at, wait_ms, status, outcome, detail, response, key_id)
+SELECT kept.id, now(), wait_ms, status, outcome, t.detail, response, key_id
+FROM unnest(%(inbox_id)s::bigint[], %(part)s::int[], %(wait_ms)s::int[], %(status)s::int[], %(outcome)s::text[],
+            %(detail)s::text[], %(response)s::text[], %(key_id)s::text[])
+    AS t(inbox_id, part, wait_ms, status, outcome, detail, response, key_id)
+JOIN kept ON kept.answers_id = t.inbox_id AND kept.part = t.part
+"""
+
+
+async def _left_over(connection: AsyncConnection[Any]) -> list[tuple[int, bytes, datetime]]:
+    await connection.execute(EXPIRED)
+    found = await connection.execute(LEFT_OVER, {"after": SWEEP_AFTER_S})
+    return await found.fetchall()
+
+
+async def _write(connection: AsyncConnection[Any], batch: list[Answered]) -> None:
+    """The outcome of a batch of searches: what was sent is kept as sent, what failed goes the outbox's way."""
+    rows = [_row(done, number, part) for done in batch for number, part in enumerate(done.parts)]
+    if rows:
+        columns = {name: [row[name] for row in rows] for name in rows[0]}
+        await connection.execute(KEEP, columns)
+    await connection.execute(
+        DONE,
+        {
+            "ids": [done.inbox_id for done in batch],
+            "reasons": [done.reason for done in batch],
+            "notes": [Jsonb(done.notes) for done in batch],
+        },
+    )
+
+
+def _row(done: Answered, number: int, part: Part) -> dict[str, Any]:
+    refused = is_refusal(part.outcome, part.status)
+    state = "sent" if part.outcome == "ack" else "refused" if refused else "pending"
+    return {
+        "bap_id": done.caller.bap_id,
+        "transaction_id": done.caller.transaction_id,
+        "message_id": done.caller.message_id,
+        "url": part.url,
+        "body": part.body,
+        "inbox_id": done.inbox_id,
+        "part": number,
+        "faults": Jsonb(part.faults),
+        "state": state,
+        "detail": part.detail[:500],
+        "wait_s": back_off_s(1),
+        "deadline_at": done.deadline_at,
+        "wait_ms": part.wait_ms,
+        "status": part.status,
+        "outcome": part.outcome,
+        "response": part.response,
+        "key_id": part.key_id,
+    }
