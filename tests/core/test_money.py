@@ -15,7 +15,14 @@ paise = st.integers(min_value=-(10**12), max_value=10**12)
 
 @pytest.mark.parametrize(
     ("exact", "rounded"),
-    [("0.005", "0.00"), ("0.015", "0.02"), ("0.025", "0.02"), ("-0.015", "-0.02"), ("12.344999", "12.34"), ("7", "7.00")],
+    [
+        ("0.005", "0.00"),
+        ("0.015", "0.02"),
+        ("0.025", "0.02"),
+        ("-0.015", "-0.02"),
+        ("12.344999", "12.34"),
+        ("7", "7.00"),
+    ],
 )
 def test_rounded_goes_half_to_even(exact: str, rounded: str) -> None:
     assert Money(Decimal(exact)).rounded().wire == rounded
