@@ -16,9 +16,7 @@ from catalog.services import ImportReport, import_locations, import_tariffs
 
 
 class Command(BaseCommand):
-    help = (
-        "Add or change stations and tariffs from OCPI 2.2.1 arrays; safe to repeat. Exits with 1 if it refuses anything."
-    )
+    help = "Add or change stations and tariffs from OCPI 2.2.1 arrays; safe to repeat. Exits with 1 on a refusal."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--operator", required=True, metavar="ID", help="the operator's code")
