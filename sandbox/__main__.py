@@ -80,8 +80,8 @@ async def _buyer(arguments: argparse.Namespace) -> int:
     identity = identity_kept(arguments.state_dir, arguments.subscriber_id)
     buyer = Buyer(identity, registry_url=arguments.registry_url, network=_words(arguments))
     around = Surroundings(arguments.gateway_url, arguments.bpp_id, arguments.bpp_url)
-    await buyer_with_page(buyer, around).start(host=arguments.host, port=arguments.buyer_port)
     try:
+        await buyer_with_page(buyer, around).start(host=arguments.host, port=arguments.buyer_port)
         if arguments.subscribe:
             await buyer.subscribe()
         await _until_stopped()
@@ -95,7 +95,11 @@ async def _buyer(arguments: argparse.Namespace) -> int:
 
 async def _supplier(arguments: argparse.Namespace) -> int:
     server = await serve_supplier(
-        _supplier_settings(arguments), _events(arguments), host=arguments.host, port=arguments.supplier_port
+        _supplier_settings(arguments),
+        _events(arguments),
+        host=arguments.host,
+        port=arguments.supplier_port,
+        state_dir=arguments.state_dir,
     )
     await _until_stopped()
     await server.stop()

@@ -116,10 +116,18 @@ async def serve_registry(registry: Registry, gateway: Gateway, *, host: str = "1
 
 
 async def serve_supplier(
-    settings: SupplierSettings, events: Events, *, host: str = "127.0.0.1", port: int = 0
+    settings: SupplierSettings,
+    events: Events,
+    *,
+    host: str = "127.0.0.1",
+    port: int = 0,
+    state_dir: Path | None = None,
 ) -> Server:
     """The power supplier; its API lies under /api/v2 of the server's url."""
-    app = supplier_app(settings, token=events.supplier_token, events_url=events.url, events_token=events.token)
+    memory = state_dir / "supplier.json" if state_dir else None
+    app = supplier_app(
+        settings, token=events.supplier_token, events_url=events.url, events_token=events.token, memory=memory
+    )
     return await serve(app, host=host, port=port)
 
 
@@ -148,11 +156,11 @@ async def running(
         hub = await serve_registry(registry, gateway, host=host, port=addresses.registry_port)
         stack.push_async_callback(hub.stop)
         registry.add(provider.row(words))
-        supplier = await serve_supplier(settings, events, host=host, port=addresses.supplier_port)
+        supplier = await serve_supplier(settings, events, host=host, port=addresses.supplier_port, state_dir=state_dir)
         stack.push_async_callback(supplier.stop)
         around = Surroundings(hub.url, provider.bpp_id, provider.bpp_url.rstrip("/"), supplier.url)
         buyer = Buyer(identity_kept(state_dir, BUYER_ID), registry_url=hub.url, network=words)
-        await buyer_with_page(buyer, around).start(host=host, port=addresses.buyer_port)
         stack.push_async_callback(buyer.stop)
+        await buyer_with_page(buyer, around).start(host=host, port=addresses.buyer_port)
         registry.add(buyer.row())
         yield RunningNetwork(registry, gateway, buyer, registry_url=hub.url, supplier_url=supplier.url)

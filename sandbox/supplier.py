@@ -109,6 +109,7 @@ class Supplier:
         self.leds: list[dict[str, Any]] = []
         self.tickets: dict[str, dict[str, Any]] = {}
         self.declines_left = 0
+        self.changes = 0  # counts what must survive a restart
 
     # What a driver may do (A1–A11)
 
@@ -212,6 +213,7 @@ class Supplier:
         if self.declines_left > 0:
             self.declines_left -= 1
             raise SupplierError("payment-declined", 402, detail=f"The payment for session {session_id} was declined")
+        self.changes += 1
         session.paid, session.payment_id = True, f"pay-{uuid.uuid4().hex[:12]}"
         held = self.stations[session.station_id].slots[session.slot_number].session_id == session.id
         session.status = "paid" if held else "closed"
@@ -382,6 +384,7 @@ class Supplier:
         self.charging.pop(session.id, None)
 
     def _set_slot(self, station: Station, slot: Slot, status: str) -> None:
+        self.changes += 1
         slot.status = status
         self.on_event(station.id, "slot-status-changed", {"slotNumber": slot.number, "status": status})
 

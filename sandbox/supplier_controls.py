@@ -3,10 +3,12 @@
 import asyncio
 import logging
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from aiohttp import web
 
+from sandbox import supplier_memory
 from sandbox.meter import ChargingCurve
 from sandbox.serving import Handler, bad_request, json_answer, json_body
 from sandbox.station_events import EventPoster
@@ -136,9 +138,14 @@ class SupplierControls:
 
 
 def supplier_app(
-    settings: SupplierSettings, *, token: str, events_url: str = "", events_token: str = ""
+    settings: SupplierSettings,
+    *,
+    token: str,
+    events_url: str = "",
+    events_token: str = "",
+    memory: Path | None = None,
 ) -> web.Application:
-    """The whole supplier as one application: API, controls, clockwork and events."""
+    """The whole supplier as one application; `memory` is the file that carries it over a restart."""
     poster = EventPoster(events_url, token=events_token)
     api = SupplierApi(Supplier(settings, on_event=poster.tell), token)
     app = web.Application()
@@ -146,23 +153,31 @@ def supplier_app(
     SupplierControls(api, poster).add_routes(app)
 
     async def life(_: web.Application) -> Any:
+        if memory is not None:
+            await asyncio.to_thread(supplier_memory.load, api, memory)
         await poster.start()
-        clockwork = asyncio.create_task(_run(api.supplier))
+        clockwork = asyncio.create_task(_run(api, memory))
         yield
         clockwork.cancel()
+        if memory is not None:
+            supplier_memory.save(api, memory)
         await poster.stop()
 
     app.cleanup_ctx.append(life)
     return app
 
 
-async def _run(supplier: Supplier) -> None:
+async def _run(api: SupplierApi, memory: Path | None) -> None:
+    saved_at = 0
     while True:
         await asyncio.sleep(TICK_S)
         try:
-            supplier.tick()
+            api.supplier.tick()
         except SupplierError:
             log.exception("the clockwork stumbled over a session")
+        if memory is not None and api.supplier.changes != saved_at:
+            saved_at = api.supplier.changes
+            supplier_memory.save(api, memory)
 
 
 def _changed(settings: SupplierSettings, wishes: dict[str, Any]) -> SupplierSettings:

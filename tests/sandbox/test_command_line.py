@@ -51,9 +51,9 @@ async def test_network_says_ready_and_ends_on_sigterm(tmp_path: Path, http: aioh
         assert "Sandbox buyer app" in await response.text()
     process.send_signal(signal.SIGTERM)
     assert await asyncio.wait_for(process.wait(), 10) == 0
-    kept = os.listdir(tmp_path)
-    assert len(kept) == 3
-    assert all(stat.S_IMODE(os.stat(tmp_path / name).st_mode) == 0o600 for name in kept)
+    secrets = [name for name in os.listdir(tmp_path) if name.endswith(".localhost.json")]
+    assert len(secrets) == 3
+    assert all(stat.S_IMODE(os.stat(tmp_path / name).st_mode) == 0o600 for name in secrets)
 
 
 async def test_keys_fit_each_other() -> None:

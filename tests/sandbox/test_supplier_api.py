@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -167,6 +168,26 @@ async def test_events_tell_what_happens_in_order(desk: Desk) -> None:
     assert await desk.told("recovered") == {"stationId": "S"}
     await desk.control("scan", stationId="S", cardId="c9")
     assert await desk.told("card-scanned") == {"stationId": "S", "cardId": "c9"}
+
+
+async def test_restart_keeps_meters_sessions_and_answers(http: aiohttp.ClientSession, tmp_path: Path) -> None:
+    events = Events(supplier_token="supplier-token")
+    first = await serve_supplier(SupplierSettings(time_scale=600), events, state_dir=tmp_path)
+    desk = Desk(http, first, asyncio.Queue())
+    ended, running = await charging(desk), await charging(desk, "c2", slot=2)
+    await desk.call("PUT", f"sessions/{ended}/end", Idempotency_Key="e")
+    before = (await desk.call("GET", f"sessions/{ended}"))[1]
+    await first.stop()
+    second = await serve_supplier(SupplierSettings(time_scale=600), events, state_dir=tmp_path)
+    desk = Desk(http, second, asyncio.Queue())
+    assert (await desk.call("GET", f"sessions/{ended}"))[1] == before
+    assert (await desk.call("PUT", f"sessions/{ended}/end", {"other": 1}, Idempotency_Key="e"))[0] == 409
+    assert (await desk.call("GET", f"sessions/{running}"))[1]["session"]["status"] == "charging"
+    await desk.call("PUT", "stations/S/slot/1/unlock")
+    third = await charging(desk, "c3")
+    register = (await desk.call("GET", f"sessions/{third}"))[1]["session"]["meterStartWh"]
+    assert register == before["session"]["meterWh"]
+    await second.stop()
 
 
 async def test_seeded_station_charges_as_seeded(desk: Desk) -> None:
