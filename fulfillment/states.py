@@ -54,6 +54,8 @@ START_DEADLINE_S = 60
 CONFIRM_EVERY_S = 1.0
 SILENT_AFTER_S = 20
 PROVISIONAL_AFTER_S = 900
+# How long a command whose outcome is unknown may still reach the station.
+LATE_S = 60
 UNDO_DEADLINE_S = 24 * 3600
 PAY_DEADLINE_S = 3600
 FIRST_WAIT_S = 0.5

@@ -94,12 +94,14 @@ class PowerSupplier:
         held = self.find(station, card)
         if held is None:
             return None
+        # The keys name the session that is found: a later one needs commands of its own.
+        key = f"{key}/{held.session_id}"
         if held.status == base.CHARGING:
-            held = self.stop(held.session_id, key=f"{key}-end", repeated=True)
+            held = self.stop(held.session_id, key=f"{key}/end", repeated=True)
         if held.status == base.ENDED:
-            self.settle(held.session_id, key=f"{key}-pay", repeated=True)
+            self.settle(held.session_id, key=f"{key}/pay", repeated=True)
         if held.slot_number is not None:
-            self._ack("PUT", _slot_path(station, held.slot_number, "unlock"), key=f"{key}-unlock")
+            self._ack("PUT", _slot_path(station, held.slot_number, "unlock"), key=f"{key}/unlock")
         return held
 
     def find(self, station: str, card: str) -> Ack | None:

@@ -1,0 +1,34 @@
+"""What may be done about sessions? Every public verb of the app."""
+
+from fulfillment.services.advancing import advance_due
+from fulfillment.services.emitting import emit_due
+from fulfillment.services.events import process_events_due, store_events
+from fulfillment.services.progress import mark_progress, pending_progress, progress_due
+from fulfillment.services.readings import record_reading
+from fulfillment.services.sessions import (
+    cancel_waiting,
+    nudge_advance,
+    open_sessions_due,
+    request_start,
+    request_stop,
+)
+from fulfillment.services.tracking import open_link, revoke_links, snapshot
+
+__all__ = [
+    "advance_due",
+    "cancel_waiting",
+    "emit_due",
+    "mark_progress",
+    "nudge_advance",
+    "open_link",
+    "open_sessions_due",
+    "pending_progress",
+    "process_events_due",
+    "progress_due",
+    "record_reading",
+    "request_start",
+    "request_stop",
+    "revoke_links",
+    "snapshot",
+    "store_events",
+]

@@ -1,0 +1,206 @@
+"""What becomes of the events that stations send: stored once, then taken in, ignored or refused with a reason?"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from django.db import OperationalError, transaction
+
+from catalog import services as catalog
+from catalog.models import Evse, Station
+from core.due import lock_next, one_of
+from fulfillment import states
+from fulfillment.cloudevents import Incoming
+from fulfillment.drivers.base import StationEvent as Fact
+from fulfillment.drivers.supplier_json import EventFormError, station_event
+from fulfillment.models import Session, StationEvent
+from fulfillment.services.emitting import emit
+from fulfillment.services.readings import DUPLICATE, keep_reading, record_reading
+from fulfillment.services.running import FAULT, begin_stop, fail, start_undo
+from fulfillment.services.sessions import lock_session, nudge_advance
+
+log = logging.getLogger(__name__)
+
+S = Session.State
+MOST_TRIES = 5
+AT_STATION = (S.CHARGING, S.PAUSED, S.ENDING, S.STARTING)
+GIVEN_UP = (S.FAILED, S.CANCELLED)
+# A fault older than this against the start of a session is told late and is not about it.
+OLD_NEWS = timedelta(seconds=10)
+
+# What to do once events are stored and committed; a hint only, the sweep finds them anyway.
+after_store: Callable[[], None] = nudge_advance
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What became of an event, and why where it was not simply taken in."""
+
+    state: StationEvent.State
+    reason: str = ""
+
+
+DONE = Verdict(StationEvent.State.DONE)
+
+
+@transaction.atomic
+def store_events(events: Sequence[Incoming]) -> int:
+    """Keep events once by source and id; returns how many came in. Those already kept change nothing."""
+    rows = [
+        StationEvent(source=event.source, event_id=event.event_id, type=event.type, time=event.time, data=event.data)
+        for event in events
+    ]
+    StationEvent.objects.bulk_create(rows, ignore_conflicts=True)
+    after_store()
+    return len(rows)
+
+
+def process_events_due(now: datetime, *, limit: int = 100) -> int:
+    """Take in the events that are due, in the order they came; returns how many. One worker at a time."""
+    with one_of("evnt", 1) as mine:
+        done = 0
+        while mine and done < limit and _process_next(now):
+            done += 1
+        return done
+
+
+def _process_next(now: datetime) -> bool:
+    with transaction.atomic():
+        row = lock_next(StationEvent.objects.filter(state=StationEvent.State.NEW, next_at__lte=now).order_by("pk"))
+        if row is None:
+            return False
+        try:
+            with transaction.atomic():
+                verdict = _take_in(row, now)
+            row.state, row.reason = verdict.state, verdict.reason
+        except OperationalError:
+            raise
+        except Exception as err:  # noqa: BLE001 -- the sweep's boundary: one bad event must not stop the others
+            _postpone(row, err, now)
+        row.save(update_fields=["state", "reason", "station", "attempts", "next_at"])
+    return True
+
+
+def _postpone(row: StationEvent, err: Exception, now: datetime) -> None:
+    row.attempts += 1
+    row.reason = f"{type(err).__name__}: {err}"[:1000]
+    row.next_at = now + timedelta(seconds=2**row.attempts)
+    if row.attempts >= MOST_TRIES:
+        row.state = StationEvent.State.REFUSED
+    log.error("an event could not be taken in", extra={"event": row.pk, "attempts": row.attempts}, exc_info=err)
+
+
+def _take_in(row: StationEvent, now: datetime) -> Verdict:
+    try:
+        fact = station_event(row.type, row.data, at=row.time)
+    except EventFormError as err:
+        return _refused(str(err))
+    if fact is None:
+        return Verdict(StationEvent.State.IGNORED, f"events of type {row.type!r} are not used")
+    row.station = Station.objects.filter(code=fact.station).first()
+    if row.station is None:
+        return _refused(f"there is no station {fact.station!r}")
+    evses = list(row.station.evses.order_by("pk"))
+    if fact.slot_number is not None:
+        evses = [evse for evse in evses if evse.slot_number == fact.slot_number]
+        if not evses:
+            return _refused(f"station {fact.station} has no slot {fact.slot_number}")
+    return TAKERS[fact.kind](row, fact, evses, now)
+
+
+def _refused(text: str) -> Verdict:
+    return Verdict(StationEvent.State.REFUSED, text)
+
+
+def _slot_status(row: StationEvent, fact: Fact, evses: list[Evse], now: datetime) -> Verdict:
+    if fact.status == Evse.Status.FAULTED:
+        return _faulted(row, fact, evses, now)
+    for evse in evses:
+        catalog.set_evse_status(evse, fact.status, min(fact.at, now))
+    running = Session.objects.filter(evse__in=evses, state__in=[S.CHARGING, S.PAUSED, S.STARTING]).first()
+    if running is None:
+        return DONE
+    # The slot's word does not name a session, so the station is asked what became of ours.
+    _, session = lock_session(running.order_id)
+    expected = session.state in {S.CHARGING, S.PAUSED} and fact.status == Evse.Status.CHARGING
+    if session.step in {states.WATCH, states.CONFIRM} and not expected:
+        session.next_at = now
+        session.save(update_fields=["next_at"])
+        nudge_advance()
+    return DONE
+
+
+def _faulted(row: StationEvent, fact: Fact, evses: list[Evse], now: datetime) -> Verdict:
+    text = ": ".join(part for part in (fact.error_code, fact.error) if part) or "fault reported by the station"
+    for evse in evses:
+        catalog.set_evse_status(evse, Evse.Status.FAULTED, min(fact.at, now))
+    hit = Session.objects.filter(evse__in=evses, state__in=AT_STATION).order_by("order_id")
+    for order_id in list(hit.values_list("order_id", flat=True)):
+        _end_by_fault(order_id, text, fact, now)
+    if fact.kind == "faulted":
+        error = {"code": fact.error_code, "message": fact.error}
+        place = {"stationId": fact.station} | ({"slotNumber": fact.slot_number} if fact.slot_number else {})
+        emit("out-of-order", f"{row.source}/{row.event_id}"[-128:], place | {"error": error}, at=now)
+    return DONE
+
+
+def _end_by_fault(order_id: int, text: str, fact: Fact, now: datetime) -> None:
+    order, session = lock_session(order_id)
+    began_at = session.asked_at if session.state == S.STARTING else session.started_at
+    if began_at is not None and fact.at < began_at - OLD_NEWS:
+        return
+    if session.state in {S.CHARGING, S.PAUSED}:
+        begin_stop(order, session, now=now, reason=FAULT, fault=text)
+    elif session.state == S.STARTING:
+        fail(order, session, now=now, reason=text)
+    elif session.state == S.ENDING:
+        session.fault = session.fault or text
+        session.save(update_fields=["fault"])
+    nudge_advance()
+
+
+def _recovered(row: StationEvent, fact: Fact, evses: list[Evse], now: datetime) -> Verdict:
+    for evse in evses:
+        if evse.status in {Evse.Status.FAULTED, Evse.Status.UNAVAILABLE}:
+            catalog.set_evse_status(evse, Evse.Status.AVAILABLE, min(fact.at, now))
+    return DONE
+
+
+def _meter_values(row: StationEvent, fact: Fact, evses: list[Evse], now: datetime) -> Verdict:
+    value = fact.reading
+    assert value is not None, "station_event gives meter values their reading"
+    found = Session.objects.filter(remote_id=fact.session_id, evse__station=row.station).first()
+    if found is None:
+        running = Session.objects.filter(evse__in=evses, state__in=AT_STATION).exclude(remote_id="").first()
+        if running is not None:
+            keep_reading(running, value, reason=f"belongs to session {fact.session_id}")
+        return _refused(f"no session of ours is {fact.session_id!r} at {fact.station}")
+    order, session = lock_session(found.order_id)
+    if session.slot_number is not None and session.slot_number != fact.slot_number:
+        reason = f"slot {fact.slot_number} sent a reading of a session at slot {session.slot_number}"
+        keep_reading(session, value, reason=reason)
+        return _refused(reason)
+    if session.state in GIVEN_UP and session.step == states.DONE:
+        # Energy flows although we gave up: whatever began late is stopped at once.
+        start_undo(session, now=now)
+        session.save()
+    nudge_advance()
+    reason = record_reading(order, session, value, now=now)
+    return _refused(reason) if reason and reason != DUPLICATE else Verdict(StationEvent.State.DONE, reason)
+
+
+def _card_scanned(row: StationEvent, fact: Fact, evses: list[Evse], now: datetime) -> Verdict:
+    text = "walk-in charging by card is not offered: sessions are ordered through a buyer app"
+    return Verdict(StationEvent.State.IGNORED, text)
+
+
+TAKERS: dict[str, Callable[[StationEvent, Fact, list[Evse], datetime], Verdict]] = {
+    "slot-status-changed": _slot_status,
+    "faulted": _faulted,
+    "recovered": _recovered,
+    "meter-values": _meter_values,
+    "card-scanned": _card_scanned,
+}

@@ -1,0 +1,65 @@
+"""Which meter readings do we believe? Every one is kept; the refused ones with their reason, out of the bill."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from fulfillment import metering
+from fulfillment.drivers.base import MeterValue
+from fulfillment.metering import Register
+from fulfillment.models import Reading, Session
+from fulfillment.services.running import follow, limits
+from orders.models import Order
+
+S = Session.State
+DUPLICATE = "duplicate"
+
+
+def record_reading(order: Order, session: Session, value: MeterValue, *, now: datetime) -> str:
+    """Take one reading into a locked session, and do what follows from it; returns why it was refused, empty if not.
+
+    Wh of the register; a repeated reading is recorded once. Saves the session.
+    """
+    reason = _state_refusal(session) or _meter_refusal(session, value, now=now)
+    if reason == DUPLICATE:
+        return reason
+    keep_reading(session, value, reason=reason)
+    if reason:
+        return reason
+    if session.meter_start_wh is None:
+        session.meter_start_wh = value.energy_wh
+    session.meter_wh, session.read_at = value.energy_wh, value.at
+    session.power_w = value.power_w if value.power_w is not None else session.power_w
+    session.current_a = value.current_a if value.current_a is not None else session.current_a
+    session.voltage_v = value.voltage_v if value.voltage_v is not None else session.voltage_v
+    session.soc_percent = value.soc_percent if value.soc_percent is not None else session.soc_percent
+    follow(order, session, now=now)
+    return ""
+
+
+def keep_reading(session: Session, value: MeterValue, *, reason: str) -> None:
+    """Append one reading to a session's history, refused where there is a reason."""
+    Reading.objects.create(
+        session=session,
+        at=value.at,
+        energy_wh=value.energy_wh,
+        power_w=value.power_w,
+        current_a=value.current_a,
+        voltage_v=value.voltage_v,
+        soc_percent=value.soc_percent,
+        accepted=not reason,
+        reason=reason[:200],
+    )
+
+
+def _state_refusal(session: Session) -> str:
+    if session.state in {S.CHARGING, S.PAUSED, S.ENDING}:
+        return ""
+    return f"the session is {session.state}"
+
+
+def _meter_refusal(session: Session, value: MeterValue, *, now: datetime) -> str:
+    last = None
+    if session.meter_wh is not None and session.started_at is not None:
+        last = Register(session.read_at or session.started_at, session.meter_wh)
+    return metering.refusal(Register(value.at, value.energy_wh), last, limits(session), now=now)

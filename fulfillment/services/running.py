@@ -1,0 +1,224 @@
+"""How does a session change state: begun, paused, ending, ended, failed? Each verb works on locked rows."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from django.conf import settings
+
+from catalog import services as catalog
+from catalog.models import Evse
+from core.nudges import nudge_on_commit
+from fulfillment import metering, states
+from fulfillment.drivers.base import Ack
+from fulfillment.metering import Limits, Register
+from fulfillment.models import Reading, Session
+from fulfillment.services.emitting import emit, session_data
+from orders import services as orders
+from orders.models import Order
+
+S = Session.State
+STATION = "station"
+FAULT = "fault"
+CLOCK_SLACK = timedelta(seconds=metering.FUTURE_S)
+SOONEST = timedelta(milliseconds=250)
+
+
+def begin(order: Order, session: Session, ack: Ack, *, now: datetime) -> None:
+    """Energy flows: the session charges, the order hears of it; a stop asked for meanwhile follows at once."""
+    session.state, session.step = states.move(session.state, S.CHARGING), states.LIGHT_ON
+    session.started_at = _believable(ack.started_at, session.asked_at or now, now)
+    session.meter_start_wh = _first_register(ack)
+    session.meter_wh = session.meter_start_wh
+    session.power_w = ack.power_w or 0
+    session.soc_percent = ack.soc_percent
+    session.attempts, session.next_at, session.progress_at = 0, now, now
+    orders.mark_started(order.pk, now=now, actor=STATION, data={"session": session.remote_id})
+    show_evse(session, Evse.Status.CHARGING, now)
+    emit("session-started", session.card, session_data(session), at=now)
+    nudge_on_commit("process")
+    if session.stop_reason:
+        begin_stop(order, session, now=now, reason=session.stop_reason, actor=order.bap_id)
+
+
+def begin_stop(
+    order: Order, session: Session, *, now: datetime, reason: str, actor: str = STATION, fault: str = ""
+) -> None:
+    """Charging shall end: the stop command is due now. Saves the session."""
+    session.state, session.step = states.move(session.state, S.ENDING), states.STOP
+    session.stop_reason = reason[:40]
+    session.fault = fault or session.fault
+    session.asked_at = session.next_at = session.updated_at = now
+    session.attempts = 0
+    session.save()
+    orders.mark_ending(order.pk, now=now, actor=actor, data={"reason": reason})
+    nudge_on_commit("process")
+
+
+def finish(order: Order, session: Session, ack: Ack | None, *, now: datetime, next_step: str) -> None:
+    """Charging has ended: bill what the meter shows between start and stop.
+
+    Without an Ack the newest believed register counts. Nothing delivered at a fault makes the order fail, so that all
+    of it is refunded. Saves the session.
+    """
+    start_wh, stop_wh, doubt = final_registers(session, ack)
+    session.meter_start_wh, session.meter_stop_wh = start_wh, stop_wh
+    session.meter_wh, session.power_w = stop_wh, 0
+    session.fault = "; ".join(part for part in (session.fault, doubt) if part)
+    started_at = session.started_at or now
+    session.ended_at = max(started_at, _believable(ack.ended_at if ack else None, started_at, now))
+    session.state, session.step = states.move(session.state, S.ENDED), next_step
+    session.asked_at = session.next_at = session.updated_at = now
+    session.attempts = 0
+    session.save()
+    failed = session.stop_reason == FAULT
+    close = orders.mark_failed if failed else orders.complete_order
+    close(
+        order.pk,
+        energy_wh=session.energy_wh,
+        started_at=started_at,
+        ended_at=session.ended_at,
+        now=now,
+        reason=(session.fault if failed else session.stop_reason) or "ended",
+        actor=STATION,
+    )
+    if not failed:
+        show_evse(session, Evse.Status.FINISHING, now)
+    emit("session-ended", session.card, session_data(session), at=now)
+    nudge_on_commit("process")
+
+
+def fail(order: Order, session: Session, *, now: datetime, reason: str) -> None:
+    """The start did not come about: tell the buyer app, then give back whatever the station may hold for us."""
+    session.state = states.move(session.state, S.FAILED)
+    session.fault, session.ended_at = reason[:2000], now
+    start_undo(session, now=now)
+    session.save()
+    orders.mark_failed(order.pk, now=now, reason=reason[:500], actor=STATION)
+    emit("out-of-order", session.card, {"stationId": session.evse.station.code, "error": {"message": reason}}, at=now)
+    nudge_on_commit("process")
+
+
+def start_undo(session: Session, *, now: datetime) -> None:
+    """Make it due that the station gives back what this session's card holds. The caller saves."""
+    session.step, session.attempts = states.UNDO, 0
+    session.asked_at = session.next_at = session.updated_at = now
+
+
+def follow(order: Order, session: Session, *, now: datetime) -> None:
+    """After news of a charging session: pause or resume it, end it at its target, or say when to look again. Saves."""
+    if session.state not in {S.CHARGING, S.PAUSED}:
+        session.save()
+        return
+    reason = target_reached(order, session, now=now)
+    if reason:
+        begin_stop(order, session, now=now, reason=reason)
+        return
+    _pause_or_resume(order, session, now=now)
+    if session.step == states.WATCH:
+        session.next_at = look_again_at(order, session, now=now)
+    session.updated_at = now
+    session.save()
+
+
+def target_reached(order: Order, session: Session, *, now: datetime) -> str:
+    """Why a charging session is to end now, in words; empty where it goes on."""
+    if session.energy_wh >= order.energy_wh:
+        return "ordered energy reached"
+    ends_at = _ends_at(order, session)
+    if ends_at is not None and now >= ends_at:
+        return "booked time over"
+    return ""
+
+
+def look_again_at(order: Order, session: Session, *, now: datetime) -> datetime:
+    """When to ask the station again: after 20 s of silence, when the time is over or the target should be reached."""
+    heard_at = max(part for part in (session.started_at, session.read_at) if part is not None)
+    moments = [max(min(heard_at, now), now - CLOCK_SLACK) + timedelta(seconds=states.SILENT_AFTER_S)]
+    ends_at = _ends_at(order, session)
+    if ends_at is not None:
+        moments.append(ends_at)
+    target_at = reached_at(order, session)
+    if target_at is not None:
+        moments.append(target_at)
+    return max(min(moments), now + SOONEST)
+
+
+def final_registers(session: Session, ack: Ack | None) -> tuple[int, int, str]:
+    """The registers to bill between, Wh, and what is doubtful about them in words."""
+    last = session.meter_wh
+    start = session.meter_start_wh
+    stop = ack.meter_wh if ack else None
+    if start is None and ack is not None:
+        start = _first_register(ack)
+    if stop is None and ack is not None and ack.energy_wh is not None:
+        stop = (start or 0) + ack.energy_wh
+    start = start if start is not None else (stop or 0)
+    floor = max(start, last if last is not None else start)
+    if stop is None:
+        return start, floor, "settled on the newest believed register: the station gave no final one"
+    if stop < floor:
+        return start, floor, f"the station's final register {stop} Wh is below the believed {floor} Wh"
+    return start, stop, ""
+
+
+def limits(session: Session) -> Limits:
+    """What the session's charge point can deliver at most: its strongest connector, W."""
+    powers = [connector.max_power_w for connector in session.evse.connectors.all()]
+    return Limits(power_w=max(powers, default=0), speed=max(1.0, settings.TIME_SCALE))
+
+
+def show_evse(session: Session, status: str, now: datetime) -> None:
+    """Put what the session knows of its EVSE into the catalogue."""
+    catalog.set_evse_status(session.evse, status, now)
+
+
+def _first_register(ack: Ack) -> int | None:
+    if ack.meter_start_wh is not None:
+        return ack.meter_start_wh
+    if ack.meter_wh is not None:
+        return ack.meter_wh - (ack.energy_wh or 0)
+    return None
+
+
+def _believable(said: datetime | None, earliest: datetime, now: datetime) -> datetime:
+    """The station's time where it lies between what is possible, else ours."""
+    if said is None or not earliest - CLOCK_SLACK <= said <= now + CLOCK_SLACK:
+        return now
+    return said
+
+
+def _ends_at(order: Order, session: Session) -> datetime | None:
+    moments = [] if order.ends_at is None else [order.ends_at]
+    if order.quantity_kind == Order.Quantity.TIME and session.started_at is not None:
+        moments.append(session.started_at + timedelta(seconds=order.quantity))
+    return min(moments, default=None)
+
+
+def reached_at(order: Order, session: Session) -> datetime | None:
+    if session.meter_start_wh is None:
+        return None
+    newest = list(
+        Reading.objects.filter(session=session, accepted=True).order_by("-at").values_list("at", "energy_wh")[:2]
+    )
+    if not newest:
+        return None
+    last = Register(*newest[0])
+    before = (
+        Register(*newest[1]) if len(newest) > 1 else Register(session.started_at or last.at, session.meter_start_wh)
+    )
+    return metering.reached_at(last, before, target_wh=session.meter_start_wh + order.energy_wh)
+
+
+def _pause_or_resume(order: Order, session: Session, *, now: datetime) -> None:
+    newest = list(Reading.objects.filter(session=session, accepted=True).order_by("-at")[:2])
+    flows = bool(newest) and newest[0].power_w != 0
+    stands = len(newest) == 2 and newest[0].power_w == 0 and newest[0].energy_wh == newest[1].energy_wh
+    if session.state == S.CHARGING and stands:
+        session.state = states.move(session.state, S.PAUSED)
+        orders.mark_paused(order.pk, now=now, actor=STATION)
+        nudge_on_commit("process")
+    elif session.state == S.PAUSED and flows:
+        session.state = states.move(session.state, S.CHARGING)
+        orders.mark_resumed(order.pk, now=now, actor=STATION)
+        nudge_on_commit("process")

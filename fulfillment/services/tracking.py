@@ -1,0 +1,210 @@
+"""What does the driver's live page show, and who may open it?
+
+A link is a token derived from the order, so that the same address is given each time, but only its hash is kept: a copy
+of the table opens no page.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from dataclasses import asdict, dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.conf import settings
+from django.db import transaction
+from django.utils.crypto import salted_hmac
+
+from catalog.tariffs import describe
+from core.money import from_paise, total
+from fulfillment.models import Session, TrackLink
+from fulfillment.services.running import reached_at
+from orders import selectors as order_selectors
+from orders.models import Order, Quote
+
+S = Session.State
+STALE_AFTER_S = 15
+SHORTEST_TOKEN, LONGEST_TOKEN = 22, 64
+
+WORDS = {
+    "waiting": "Ready. Start charging from your app.",
+    "starting": "The charger is starting …",
+    "charging": "Charging",
+    "paused": "Paused. No energy is flowing.",
+    "ending": "Charging is ending …",
+    "ended": "Charging has ended.",
+    "failed": "The charger could not deliver. You are not charged.",
+    "cancelled": "This order was cancelled.",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class ReceiptLine:
+    text: str
+    amount: str
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """What the page shows at one moment; energy in Wh, power W, money as text in rupees, times ISO 8601."""
+
+    state: str
+    words: str
+    live: bool
+    station: str
+    address: str
+    connector: str
+    tariff: str
+    energy_wh: int
+    target_wh: int
+    power_w: int
+    soc_percent: int | None
+    cost: str
+    minutes: int
+    minutes_left: int | None
+    age_s: int | None
+    stale: bool
+    problem: str
+    lines: tuple[ReceiptLine, ...]
+    total: str
+
+    @property
+    def energy_kwh(self) -> str:
+        return f"{self.energy_wh / 1000:.2f}"
+
+    @property
+    def target_kwh(self) -> str:
+        return f"{self.target_wh / 1000:.2f}"
+
+    @property
+    def power_kw(self) -> str:
+        return f"{self.power_w / 1000:.1f}"
+
+    @property
+    def percent(self) -> int:
+        """How much of the ordered energy has flowed."""
+        return min(100, self.energy_wh * 100 // self.target_wh) if self.target_wh else 0
+
+    def as_dict(self) -> dict[str, Any]:
+        """The snapshot as JSON carries it."""
+        shown = {name: getattr(self, name) for name in ("energy_kwh", "target_kwh", "power_kw", "percent")}
+        return asdict(self) | shown
+
+
+@transaction.atomic
+def open_link(order_id: int, now: datetime) -> str:
+    """The token of the order's live page, valid from now for TRACK_LINK_DAYS; the same one until it is revoked."""
+    order = Order.objects.select_for_update(no_key=True, of=("self",)).get(pk=order_id)
+    revoked = TrackLink.objects.filter(order=order, revoked_at__isnull=False).count()
+    digest = salted_hmac("fulfillment.track", f"{order.pk}/{order.code}/{revoked}", algorithm="sha256").digest()
+    token = base64.urlsafe_b64encode(digest).decode().rstrip("=")
+    TrackLink.objects.update_or_create(
+        token_hash=_hash(token),
+        defaults={"order": order, "expires_at": now + timedelta(days=settings.TRACK_LINK_DAYS)},
+    )
+    return token
+
+
+@transaction.atomic
+def revoke_links(order_id: int, now: datetime) -> int:
+    """Close every open link of an order; the next `open_link` gives another. Returns how many were closed."""
+    return TrackLink.objects.filter(order_id=order_id, revoked_at__isnull=True).update(revoked_at=now)
+
+
+def tracked_order(token: str, now: datetime) -> int | None:
+    """The id of the order a token opens; None where it is unknown, expired or revoked, without a difference."""
+    if not SHORTEST_TOKEN <= len(token) <= LONGEST_TOKEN:
+        return None
+    link = TrackLink.objects.filter(token_hash=_hash(token), revoked_at__isnull=True, expires_at__gt=now)
+    return link.values_list("order_id", flat=True).first()
+
+
+def snapshot(order_id: int, now: datetime) -> Snapshot:
+    """What the live page of an order shows now; names nobody."""
+    order = Order.objects.select_related("connector__evse__station", "connector__tariff").get(pk=order_id)
+    session = Session.objects.filter(order_id=order_id).first()
+    quote = Quote.objects.get(order_id=order_id, current=True)
+    state = _state(order, session)
+    live = state in {"charging", "paused", "ending"}
+    energy_wh = session.energy_wh if session else 0
+    lines = _receipt(quote) if state in {"ended", "failed", "cancelled"} else ()
+    billed = from_paise(quote.total_paise, quote.currency).wire
+    age_s = _age_s(session, now) if live else None
+    station = order.connector.evse.station
+    return Snapshot(
+        state=state,
+        words=WORDS[state],
+        live=live,
+        station=station.name,
+        address=", ".join(part for part in (station.address, station.city) if part),
+        connector=f"{order.connector.evse} · {order.connector.max_power_w / 1000:g} kW {order.connector.current}",
+        tariff=describe(quote.tariff.get("elements") or []) if quote.tariff else "",
+        energy_wh=energy_wh,
+        target_wh=order.energy_wh,
+        power_w=session.power_w if session and live else 0,
+        soc_percent=session.soc_percent if session else None,
+        cost=_cost(order, session, quote, now=now),
+        minutes=_minutes(session, now),
+        minutes_left=_minutes_left(order, session, now) if state == "charging" else None,
+        age_s=age_s,
+        stale=age_s is not None and age_s > STALE_AFTER_S,
+        problem=_problem(order, session),
+        lines=lines,
+        total=billed if lines else "",
+    )
+
+
+def _hash(token: str) -> str:
+    return hashlib.sha256(token.encode()).hexdigest()
+
+
+def _state(order: Order, session: Session | None) -> str:
+    if order.state == Order.State.CANCELLED and order.fulfillment == Order.Fulfillment.ORDER_CANCELLED:
+        return "cancelled"
+    return session.state if session is not None else "waiting"
+
+
+def _age_s(session: Session | None, now: datetime) -> int | None:
+    if session is None:
+        return None
+    heard_at = session.read_at or session.started_at
+    return max(0, int((now - heard_at).total_seconds())) if heard_at else None
+
+
+def _minutes(session: Session | None, now: datetime) -> int:
+    if session is None or session.started_at is None:
+        return 0
+    return max(0, int(((session.ended_at or now) - session.started_at).total_seconds())) // 60
+
+
+def _minutes_left(order: Order, session: Session | None, now: datetime) -> int | None:
+    until = reached_at(order, session) if session else None
+    return max(0, -(-int((until - now).total_seconds()) // 60)) if until else None
+
+
+def _cost(order: Order, session: Session | None, quote: Quote, *, now: datetime) -> str:
+    if session is None or session.started_at is None:
+        return "0.00"
+    if order.state != Order.State.ACTIVE:
+        return from_paise(quote.total_paise, quote.currency).wire
+    lines = order_selectors.running_total(order, session.energy_wh, started_at=session.started_at, now=now)
+    return total((line.amount for line in lines), quote.currency).wire
+
+
+def _receipt(quote: Quote) -> tuple[ReceiptLine, ...]:
+    return tuple(
+        ReceiptLine(
+            text=line.get("note") or str(line["code"]).replace("-", " ").capitalize(),
+            amount=from_paise(line["paise"], quote.currency).wire,
+        )
+        for line in quote.lines
+    )
+
+
+def _problem(order: Order, session: Session | None) -> str:
+    if order.fulfillment == Order.Fulfillment.CHARGER_ERROR:
+        return "The charger reported a fault. Only what was delivered is billed."
+    if session is not None and session.state == S.CHARGING and session.fault:
+        return "The charger's meter looks odd. The bill is checked against its final reading."
+    return ""

@@ -1,0 +1,12 @@
+"""Which addresses serve stations and drivers?"""
+
+from django.urls import path
+
+from fulfillment import api, views
+
+urlpatterns = [
+    path("events", api.EventsView.as_view(), name="events"),
+    path("track/<str:token>.json", views.track_json, name="track-json"),
+    path("track/<str:token>/events", views.track_events, name="track-events"),
+    path("track/<str:token>", views.track, name="track"),
+]

@@ -1,0 +1,97 @@
+"""What does a driver see while charging? One page behind an unguessable link, its JSON and its event stream."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import AsyncIterator
+from typing import TypeVar
+
+from asgiref.sync import sync_to_async
+from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse, StreamingHttpResponse
+from django.shortcuts import render
+from django.utils import timezone
+from django.views.decorators.http import require_safe
+
+from fulfillment.services.tracking import Snapshot, snapshot, tracked_order
+
+R = TypeVar("R", bound=HttpResponseBase)
+
+LOOK_EVERY_S = 1.0
+HEARTBEAT_S = 10.0
+LONGEST_STREAM_S = 900.0
+POLICY = (
+    "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src 'self'; "
+    "form-action 'none'; base-uri 'none'; frame-ancestors 'none'"
+)
+
+
+@require_safe
+def track(request: HttpRequest, token: str) -> HttpResponse:
+    """The live page; complete without scripts."""
+    seen = _look(token)
+    if seen is None:
+        return _closed(_gone(request))
+    return _closed(render(request, "fulfillment/track.html", {"seen": seen, "token": token}))
+
+
+@require_safe
+def track_json(request: HttpRequest, token: str) -> HttpResponse:
+    """The same as data."""
+    seen = _look(token)
+    if seen is None:
+        return _closed(_gone(request))
+    return _closed(JsonResponse(seen.as_dict()))
+
+
+@require_safe
+async def track_events(request: HttpRequest, token: str) -> HttpResponseBase:
+    """The same as Server-Sent Events: one `snapshot` at each change, a comment every 10 s, 15 minutes at most."""
+    if await _look_async(token) is None:
+        return _closed(await sync_to_async(_gone)(request))
+    response = StreamingHttpResponse(_stream(token), content_type="text/event-stream")
+    response["X-Accel-Buffering"] = "no"
+    return _closed(response)
+
+
+async def _stream(token: str) -> AsyncIterator[str]:
+    began_s = heard_s = time.monotonic()
+    told = ""
+    yield "retry: 3000\n\n"
+    while time.monotonic() - began_s < LONGEST_STREAM_S:
+        seen = await _look_async(token)
+        if seen is None:
+            return
+        text = json.dumps(seen.as_dict(), separators=(",", ":"))
+        if text != told:
+            yield f"event: snapshot\ndata: {text}\n\n"
+            told, heard_s = text, time.monotonic()
+        elif time.monotonic() - heard_s >= HEARTBEAT_S:
+            yield ": still here\n\n"
+            heard_s = time.monotonic()
+        if seen.lines:
+            return
+        await asyncio.sleep(LOOK_EVERY_S)
+
+
+def _look(token: str) -> Snapshot | None:
+    now = timezone.now()
+    order_id = tracked_order(token, now)
+    return None if order_id is None else snapshot(order_id, now)
+
+
+_look_async = sync_to_async(_look, thread_sensitive=True)
+
+
+def _gone(request: HttpRequest) -> HttpResponse:
+    """One answer for unknown, expired and revoked links, so that guessing teaches nothing."""
+    return render(request, "fulfillment/gone.html", status=404)
+
+
+def _closed(response: R) -> R:
+    response["Referrer-Policy"] = "no-referrer"
+    response["X-Robots-Tag"] = "noindex, nofollow"
+    response["Cache-Control"] = "no-store"
+    response["Content-Security-Policy"] = POLICY
+    return response

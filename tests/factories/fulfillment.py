@@ -1,0 +1,43 @@
+"""Sessions as far along as a test wants them, driven by the services themselves."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from catalog.models import Connector, Evse
+from fulfillment import services as fulfillment
+from fulfillment.models import Session
+from tests.factories.orders import NOW, active_order
+
+
+def waiting_session(connector: Connector | None = None, *, now: datetime = NOW, **wish: Any) -> Session:
+    """A confirmed, paid order of 10 kWh whose start nobody asked for yet."""
+    order = active_order(connector, now=now, **wish)
+    # The row was made by the database's clock, the story plays at `now`.
+    Evse.objects.filter(connectors=order.connector_id).update(status_at=now - timedelta(days=1))
+    fulfillment.open_sessions_due(now)
+    return Session.objects.get(order=order)
+
+
+def starting_session(connector: Connector | None = None, *, now: datetime = NOW, **wish: Any) -> Session:
+    """A session whose start was asked for; the station was not called yet."""
+    session = waiting_session(connector, now=now, **wish)
+    return fulfillment.request_start(session.order_id, now)
+
+
+def charging_session(connector: Connector | None = None, *, now: datetime = NOW, **wish: Any) -> Session:
+    """A session that charges at the supplier the settings name, its lamp lit and watched."""
+    session = starting_session(connector, now=now, **wish)
+    run_steps(now)
+    session.refresh_from_db()
+    return session
+
+
+def run_steps(now: datetime, *, most: int = 20) -> int:
+    """Do everything that is due at one moment."""
+    return fulfillment.advance_due(now, limit=most)
+
+
+def later(seconds: float, *, now: datetime = NOW) -> datetime:
+    return now + timedelta(seconds=seconds)

@@ -1,0 +1,295 @@
+"""Does a session go from the wish to the bill, whatever fails in between?"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from catalog.models import Evse
+from core.errors import NotAllowed, Unavailable
+from fulfillment import services as fulfillment
+from fulfillment import states
+from fulfillment.models import Command, Reading, Session
+from orders.models import Order, Quote
+from tests.factories.fulfillment import charging_session, later, run_steps, starting_session, waiting_session
+from tests.factories.orders import NOW, active_order, connector_on_sale
+from tests.fulfillment.supplier import FakeSupplier
+
+pytestmark = pytest.mark.django_db
+
+S = Session.State
+F = Order.Fulfillment
+
+
+def fresh(session: Session) -> Session:
+    return Session.objects.select_related("order", "evse").get(pk=session.pk)
+
+
+def test_confirmed_order_gets_its_session_though_nobody_told_us() -> None:
+    order = active_order()
+    assert fulfillment.open_sessions_due(NOW) == 1
+    assert fulfillment.open_sessions_due(NOW) == 0
+    assert Session.objects.get(order=order).state == S.WAITING
+
+
+def test_start_acquires_locks_starts_and_lights_in_this_order(supplier: FakeSupplier) -> None:
+    session = charging_session()
+    assert supplier.routes() == ["acquire", "lock", "start", "leds"]
+    assert session.state == S.CHARGING
+    assert session.order.fulfillment == F.CHARGING_STARTED
+    assert session.meter_start_wh == supplier.session.meter_start_wh
+    assert supplier.rules.leds[-1]["color"] == "blue"
+    assert fresh(session).evse.status == Evse.Status.CHARGING
+
+
+def test_start_asked_again_changes_nothing(supplier: FakeSupplier) -> None:
+    session = charging_session()
+    fulfillment.request_start(session.order_id, NOW)
+    run_steps(NOW)
+    assert len(supplier.calls("start")) == 1
+
+
+def test_stop_bills_exactly_what_the_meter_shows(supplier: FakeSupplier) -> None:
+    session = charging_session()
+    now = supplier.after(600)
+    fulfillment.request_stop(session.order_id, now, reason="requested")
+    run_steps(now)
+    session = fresh(session)
+    assert session.state == S.ENDED
+    assert supplier.routes()[4:] == ["end", "pay", "unlock", "leds"]
+    assert session.energy_wh == supplier.session.final_wh == 5000
+    bill = Quote.objects.get(order=session.order, current=True)
+    assert (bill.kind, bill.energy_wh) == (Quote.Kind.BILL, 5000)
+    assert session.order.state == Order.State.COMPLETE
+    assert session.next_at is None
+    assert session.evse.status == Evse.Status.AVAILABLE
+
+
+def test_session_ends_by_itself_when_the_ordered_energy_is_reached(supplier: FakeSupplier) -> None:
+    session = charging_session(quantity=2000)
+    for _ in range(20):
+        run_steps(supplier.after(15))
+    session = fresh(session)
+    assert session.state == S.ENDED
+    assert session.stop_reason == "ordered energy reached"
+    assert 2000 <= session.energy_wh < 2500
+
+
+def test_silent_station_is_asked_after_20_seconds(supplier: FakeSupplier) -> None:
+    session = charging_session()
+    assert run_steps(supplier.after(10)) == 0
+    assert run_steps(supplier.after(11)) == 1
+    reading = Reading.objects.get(session=session)
+    assert reading.accepted
+    assert reading.energy_wh == supplier.session.meter_start_wh + 175
+
+
+def test_session_ends_when_the_station_says_that_it_is_over(supplier: FakeSupplier) -> None:
+    session = charging_session()
+    now = supplier.after(60)
+    supplier.rules.unplug(session.evse.station.code, 1)
+    run_steps(now)
+    assert fresh(session).state == S.ENDED
+    assert fresh(session).energy_wh == 500
+
+
+def test_station_that_does_not_know_the_session_is_a_fault_settled_on_the_newest_reading(
+    supplier: FakeSupplier,
+) -> None:
+    session = charging_session()
+    run_steps(supplier.after(30))
+    supplier.rules.sessions.clear()
+    run_steps(supplier.after(30))
+    session = fresh(session)
+    assert session.state == S.ENDED
+    assert session.order.fulfillment == F.CHARGER_ERROR
+    assert session.energy_wh == 250
+
+
+def test_slow_station_is_asked_until_energy_flows(supplier: FakeSupplier) -> None:
+    connector = connector_on_sale()
+    supplier.rules.station(connector.evse.station.code).start_delay_s = 5
+    session = starting_session(connector)
+    run_steps(NOW)
+    assert fresh(session).state == S.STARTING
+    run_steps(supplier.after(6))
+    assert fresh(session).state == S.CHARGING
+
+
+def test_start_that_never_comes_about_is_given_up_and_the_slot_given_back(supplier: FakeSupplier) -> None:
+    connector = connector_on_sale()
+    supplier.rules.station(connector.evse.station.code).start_delay_s = 3600
+    session = starting_session(connector)
+    run_steps(NOW)
+    run_steps(supplier.after(states.START_DEADLINE_S + 1))
+    session = fresh(session)
+    assert session.state == S.FAILED
+    assert session.order.state == Order.State.CANCELLED
+    assert session.order.fulfillment == F.CHARGER_ERROR
+    assert supplier.rules.station(connector.evse.station.code).slots[1].status == "free"
+    assert supplier.rules.leds[-1]["color"] == "red"
+
+
+def test_start_confirmed_after_we_gave_up_is_stopped_at_once(supplier: FakeSupplier) -> None:
+    session = starting_session()
+    supplier.fail_next("start", n=30, reset="after-commit")
+    supplier.fail_next("session_state", n=30, status=503)
+    run_steps(NOW)
+    for _ in range(7):
+        run_steps(supplier.after(10))
+    assert fresh(session).state == S.FAILED
+    assert supplier.session.status == "charging"
+    supplier.api.faults.clear()
+    run_steps(supplier.after(30))
+    assert supplier.session.status == "closed"
+    assert supplier.session.paid
+
+
+def test_refused_start_fails_the_order_with_the_station_words(supplier: FakeSupplier) -> None:
+    connector = connector_on_sale()
+    session = starting_session(connector)
+    supplier.rules.blocked_cards.add(session.card)
+    run_steps(NOW)
+    session = fresh(session)
+    assert session.state == S.FAILED
+    assert "unknown or blocked" in session.fault
+
+
+def test_full_station_is_asked_again_until_a_slot_is_free(supplier: FakeSupplier) -> None:
+    connector = connector_on_sale()
+    code = connector.evse.station.code
+    other, _ = supplier.rules.acquire(code, "other-1")
+    supplier.rules.acquire(code, "other-2")
+    session = starting_session(connector)
+    run_steps(NOW)
+    assert fresh(session).state == S.STARTING
+    supplier.rules.unlock(code, other.slot_number)
+    run_steps(supplier.after(2))
+    assert fresh(session).state == S.CHARGING
+
+
+@pytest.mark.parametrize("route", ["acquire", "lock", "start"])
+@pytest.mark.parametrize("reset", ["before-commit", "after-commit"])
+def test_cut_line_on_the_way_to_the_start_gives_one_session(supplier: FakeSupplier, route: str, reset: str) -> None:
+    session = starting_session()
+    supplier.fail_next(route, reset=reset)
+    for _ in range(3):
+        run_steps(supplier.after(2))
+    assert fresh(session).state == S.CHARGING
+    assert len(supplier.rules.sessions) == 1
+    assert len({call["key"] for call in supplier.calls(route)}) == 1
+
+
+@pytest.mark.parametrize("route", ["end", "pay", "unlock"])
+@pytest.mark.parametrize("reset", ["before-commit", "after-commit"])
+def test_cut_line_on_the_way_to_the_end_pays_once_and_frees_the_slot(
+    supplier: FakeSupplier, route: str, reset: str
+) -> None:
+    session = charging_session()
+    fulfillment.request_stop(session.order_id, supplier.after(60))
+    supplier.fail_next(route, reset=reset)
+    for _ in range(3):
+        run_steps(supplier.after(2))
+    assert fresh(session).state == S.ENDED
+    assert fresh(session).step == states.DONE
+    assert supplier.session.paid
+    assert supplier.rules.station(session.evse.station.code).slots[1].status == "free"
+
+
+def test_declined_payment_does_not_keep_the_vehicle_locked_in(supplier: FakeSupplier) -> None:
+    session = charging_session()
+    supplier.rules.declines_left = 100
+    fulfillment.request_stop(session.order_id, supplier.after(60))
+    for _ in range(8):
+        run_steps(supplier.after(10))
+    session = fresh(session)
+    assert session.state == S.ENDED
+    assert "declined" in session.fault
+    assert supplier.rules.station(session.evse.station.code).slots[1].status == "free"
+
+
+def test_station_that_stays_silent_is_settled_provisionally_and_still_stopped_later(supplier: FakeSupplier) -> None:
+    session = charging_session()
+    run_steps(supplier.after(30))
+    supplier.fail_next("*", n=10_000, status=503)
+    for _ in range(40):
+        run_steps(supplier.after(30))
+    session = fresh(session)
+    assert session.state == S.ENDED
+    assert session.energy_wh == 250
+    assert "silent" in session.fault
+    supplier.api.faults.clear()
+    run_steps(supplier.after(60))
+    assert supplier.session.ended_at is not None
+
+
+def test_stop_before_the_start_is_refused() -> None:
+    session = waiting_session()
+    with pytest.raises(NotAllowed) as refused:
+        fulfillment.request_stop(session.order_id, NOW)
+    assert refused.value.code == "not-in-this-state"
+
+
+def test_start_after_the_end_is_refused(supplier: FakeSupplier) -> None:
+    session = charging_session()
+    fulfillment.request_stop(session.order_id, supplier.after(60))
+    run_steps(supplier.at)
+    with pytest.raises(NotAllowed):
+        fulfillment.request_start(session.order_id, supplier.at)
+
+
+def test_stop_while_starting_is_done_once_energy_flows(supplier: FakeSupplier) -> None:
+    session = starting_session()
+    fulfillment.request_stop(session.order_id, NOW)
+    run_steps(NOW)
+    assert fresh(session).state == S.ENDED
+    assert fresh(session).order.state == Order.State.COMPLETE
+
+
+def test_faulted_charger_is_not_started() -> None:
+    session = waiting_session()
+    Evse.objects.filter(pk=session.evse_id).update(status=Evse.Status.FAULTED)
+    with pytest.raises(Unavailable) as refused:
+        fulfillment.request_start(session.order_id, NOW)
+    assert refused.value.code == "connector-busy"
+
+
+def test_cancelled_order_closes_its_waiting_session() -> None:
+    session = waiting_session()
+    fulfillment.cancel_waiting(session.order_id, NOW)
+    assert fresh(session).state == S.CANCELLED
+    assert run_steps(NOW) == 0
+
+
+def test_cancelled_while_starting_gives_the_slot_back(supplier: FakeSupplier) -> None:
+    session = starting_session()
+    fulfillment.advance_due(NOW, limit=2)
+    fulfillment.cancel_waiting(session.order_id, NOW)
+    run_steps(NOW)
+    assert supplier.session.status == "closed"
+    assert supplier.rules.station(session.evse.station.code).slots[1].status == "free"
+
+
+def test_progress_is_due_once_per_interval(supplier: FakeSupplier) -> None:
+    session = charging_session()
+    run_steps(supplier.after(31))
+    now = supplier.at
+    assert fulfillment.progress_due(now, every_s=30) == [session.order_id]
+    assert fulfillment.mark_progress(session.order_id, now, every_s=30)
+    assert not fulfillment.mark_progress(session.order_id, now, every_s=30)
+    assert fulfillment.pending_progress(now) == []
+
+
+def test_commands_are_on_record_with_their_outcome(supplier: FakeSupplier) -> None:
+    session = charging_session()
+    states_by_name = dict(Command.objects.filter(session=session).values_list("name", "state"))
+    assert states_by_name == dict.fromkeys(["acquire", "lock", "start", "light-on"], Command.State.CONFIRMED)
+
+
+def test_booked_time_over_ends_the_session(supplier: FakeSupplier) -> None:
+    session = charging_session(starts_at=NOW, ends_at=NOW + timedelta(minutes=30))
+    run_steps(supplier.after(20))
+    run_steps(supplier.after(1800))
+    assert fresh(session).state == S.ENDED
+    assert later(1800) <= (fresh(session).ended_at or NOW)
