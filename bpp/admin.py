@@ -118,6 +118,7 @@ class Layer2Admin(PlatformAdmin):
         return False
 
 
+admin.site.index_template = "admin/overview.html"
 admin.site.unregister(User)
 admin.site.unregister(Group)
 

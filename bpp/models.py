@@ -211,3 +211,20 @@ class Layer2(models.Model):
 
     def __str__(self) -> str:
         return f"{self.name} {self.version}"
+
+
+class SignInAttempt(models.Model):
+    """A password tried at the admin's door, kept for the throttle until it was right or is long past."""
+
+    username = models.CharField(max_length=150)
+    address = models.CharField(max_length=45, blank=True, default="", help_text="Where it came from.")
+    at = models.DateTimeField()
+
+    class Meta:
+        indexes = [
+            models.Index(fields=["username", "at"], name="attempt_username"),
+            models.Index(fields=["address", "at"], name="attempt_address"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.username} at {self.at:%H:%M:%S}"

@@ -9,6 +9,8 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 from django.core.exceptions import ImproperlyConfigured
 
+from bpp.sidebar import UNFOLD as UNFOLD
+
 BASE_DIR = Path(__file__).resolve().parent.parent
 VB_HOME = Path(os.environ.get("VB_HOME", BASE_DIR / ".vb"))
 
@@ -131,6 +133,7 @@ TEMPLATES = [
 ROOT_URLCONF = "bpp.urls"
 WSGI_APPLICATION = "bpp.wsgi.application"
 ASGI_APPLICATION = "bpp.asgi.application"
+AUTHENTICATION_BACKENDS = ["bpp.entrance.ThrottledBackend"]
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 10}},
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
@@ -272,12 +275,13 @@ LOGGING = {
     "formatters": {
         "json": {
             "()": "pythonjsonlogger.json.JsonFormatter",
-            "fmt": "%(asctime)s %(levelname)s %(name)s %(message)s",
+            "fmt": "%(levelname)s %(name)s %(message)s",
+            "timestamp": True,
         }
     },
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "json"}},
     "root": {"handlers": ["stderr"], "level": env("LOG_LEVEL", "INFO")},
-    "loggers": {"django.server": {"level": "WARNING"}, "uvicorn.access": {"level": "WARNING"}},
+    "loggers": {"django.server": {"level": "WARNING"}, "uvicorn.access": {"level": "WARNING"}, "celery": {"level": "WARNING"}},
 }
 
 HANDS_PER_QUEUE = env_int("HANDS_PER_QUEUE", 2)

@@ -1,6 +1,23 @@
 """Which pages does Django serve? The Beckn paths stand in front of it, in `bpp.door`."""
 
 from django.contrib import admin
-from django.urls import path
+from django.urls import include, path
 
-urlpatterns = [path("admin/", admin.site.urls)]
+from bpp import entrance, explorer, views
+
+urlpatterns = [
+    path("", views.home, name="home"),
+    path("healthz", views.healthz, name="healthz"),
+    path("readyz", views.readyz, name="readyz"),
+    path("metrics", views.metrics, name="metrics"),
+    path("login/demo/<str:token>", entrance.demo_login, name="demo-login"),
+    path("", include("fulfillment.urls")),
+    path("", include("support.urls")),
+    path("admin/messages/", admin.site.admin_view(explorer.conversation_list), name="messages-list"),
+    path(
+        "admin/messages/<path:transaction_id>/",
+        admin.site.admin_view(explorer.conversation_detail),
+        name="messages-detail",
+    ),
+    path("admin/", admin.site.urls),
+]
