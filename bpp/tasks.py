@@ -5,11 +5,11 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from celery import shared_task
 from django.conf import settings
 from django.utils import timezone
 
 from bpp import delivery, inbox, publish
+from bpp.celery import app
 from core.due import one_of
 from core.nudges import BELL
 from fulfillment import services as fulfillment
@@ -22,7 +22,7 @@ def task(name: str) -> Callable[[Callable[[], None]], Callable[[], None]]:
     """Make a function the task `name`; Celery's own decorator carries no types."""
 
     def register(function: Callable[[], None]) -> Callable[[], None]:
-        shared_task(name=name)(function)
+        app.task(name=name)(function)
         return function
 
     return register
