@@ -14,9 +14,12 @@ from django.utils.html import format_html
 from unfold.contrib.filters.admin import ChoicesDropdownFilter
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 
+from bpp.acts import KEY_DEEDS, ORDER_DEEDS, OUTBOX_DEEDS
 from bpp.models import DeliveryAttempt, InboxMessage, Layer2, OutboxMessage, OwnKey, Subscriber, Subscription
 from catalog.columns import column
+from catalog.deeds import DeedsMixin
 from catalog.tenancy import Area, LogAdmin, OwnRelatedFilter, PlatformAdmin, PlatformLogAdmin
+from orders.admin import OrderAdmin
 
 if TYPE_CHECKING:
     UserBase = DjangoUserAdmin[User]
@@ -66,12 +69,16 @@ class InboxMessageAdmin(MessageAdmin):
 
 
 @admin.register(OutboxMessage)
-class OutboxMessageAdmin(MessageAdmin):
+class OutboxMessageAdmin(DeedsMixin, MessageAdmin):
+    deeds = OUTBOX_DEEDS
     list_display = ("created_at", "action", "bap_id", "status", "attempts", "reason", "operator", "conversation")
     list_filter = (("state", ChoicesDropdownFilter), "action", ("operator", OwnRelatedFilter))
     ordering = ("-created_at",)
     exclude = ("body", "token", "lease_until")
     readonly_fields = ("conversation",)
+
+    def page_of(self, row: Any) -> str:
+        return f"{reverse('messages-detail', args=[row.transaction_id])}#out-{row.pk}"
 
     @column("State", order="state", tones=OUTBOX_TONES)
     def status(self, message: OutboxMessage) -> tuple[str, str]:
@@ -97,7 +104,8 @@ class SubscriberAdmin(PlatformLogAdmin):
 
 
 @admin.register(OwnKey)
-class OwnKeyAdmin(PlatformLogAdmin):
+class OwnKeyAdmin(DeedsMixin, PlatformLogAdmin):
+    deeds = KEY_DEEDS
     list_display = ("key_id", "state", "valid_from", "valid_until", "created_at")
     exclude = ("signing_private_sealed", "encryption_private_sealed")
 
@@ -118,6 +126,8 @@ class Layer2Admin(PlatformAdmin):
         return False
 
 
+# Cancelling and stopping reach beyond the app of orders, so they are added from here.
+OrderAdmin.deeds = ORDER_DEEDS
 admin.site.index_template = "admin/overview.html"
 admin.site.unregister(User)
 admin.site.unregister(Group)

@@ -9,6 +9,7 @@ from django.db.models import Count, Q, QuerySet
 from django.http import HttpRequest
 from unfold.contrib.filters.admin import ChoicesDropdownFilter
 
+from catalog.acts import EVSE_DEEDS, STATION_DEEDS
 from catalog.columns import EVSE_TONES, column
 from catalog.deeds import DeedsMixin
 from catalog.forms import ConnectorForm, StationForm, TariffForm
@@ -115,6 +116,7 @@ class EvseInline(TenantInline):
 @admin.register(Station)
 class StationAdmin(DeedsMixin, TenantAdmin):
     form = StationForm
+    deeds = STATION_DEEDS
     inlines = (EvseInline,)
     list_display = ("name", "code", "operator", "city", "evse_count", "plug_count", "faults", "sale")
     list_filter = (("operator", OwnRelatedFilter), "published", ("city", admin.AllValuesFieldListFilter))
@@ -173,6 +175,7 @@ class ConnectorInline(TenantInline):
 
 @admin.register(Evse)
 class EvseAdmin(DeedsMixin, TenantAdmin):
+    deeds = EVSE_DEEDS
     operator_path = "station__operator"
     inlines = (ConnectorInline,)
     list_display = ("uid", "label", "station", "slot_number", "live", "status_at", "plug_count")

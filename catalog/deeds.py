@@ -91,8 +91,8 @@ class DeedsMixin(AnyAdmin):
         form = deed.form(request.POST if request.method == "POST" else None)
         if request.method != "POST" or not form.is_valid():
             return self._ask(request, row, deed, form)
-        self._act(request, deed, Act(row, request.user.get_username(), timezone.now(), form.cleaned_data))
-        return HttpResponseRedirect(self._page_of(row))
+        self._act(request, deed, Act(row, f"staff:{request.user.get_username()}", timezone.now(), form.cleaned_data))
+        return HttpResponseRedirect(self.page_of(row))
 
     def _act(self, request: HttpRequest, deed: Deed, act: Act) -> None:
         try:
@@ -113,9 +113,10 @@ class DeedsMixin(AnyAdmin):
             "form": form,
             "open": deed.when(row),
             "warnings": deed.warnings(row),
-            "back": self._page_of(row),
+            "back": self.page_of(row),
         }
         return TemplateResponse(request, "admin/deed.html", context)
 
-    def _page_of(self, row: Model) -> str:
+    def page_of(self, row: Any) -> str:
+        """Where one goes after a deed."""
         return reverse(f"admin:{self.opts.app_label}_{self.opts.model_name}_change", args=[row.pk])

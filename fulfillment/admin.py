@@ -12,6 +12,7 @@ from catalog.columns import column
 from catalog.deeds import DeedsMixin
 from catalog.tenancy import Area, LogAdmin, OwnRelatedFilter, reach_of
 from catalog.wording import kw, kwh
+from fulfillment.acts import SESSION_DEEDS
 from fulfillment.models import Command, Reading, Session, StationEvent
 
 SESSION_TONES = {
@@ -42,6 +43,7 @@ COMMAND_TONES = {
 class SessionAdmin(DeedsMixin, LogAdmin):
     """One session: power and energy as the meter says, every command with the station's answer."""
 
+    deeds = SESSION_DEEDS
     operator_path = "order__operator"
     area: ClassVar[Area] = Area.CHARGING
     list_display = ("order", "evse", "status", "power", "energy", "soc", "started_at", "ended_at", "stop_reason")

@@ -12,6 +12,7 @@ from catalog.columns import column
 from catalog.deeds import DeedsMixin
 from catalog.tenancy import Area, LogAdmin, OwnRelatedFilter
 from catalog.wording import ago
+from support.acts import TICKET_DEEDS
 from support.models import Rating, Ticket
 
 TICKET_TONES = {Ticket.State.OPEN: "warning", Ticket.State.ANSWERED: "info", Ticket.State.CLOSED: "success"}
@@ -37,6 +38,7 @@ class RatingAdmin(LogAdmin):
 
 @admin.register(Ticket)
 class TicketAdmin(DeedsMixin, LogAdmin):
+    deeds = TICKET_DEEDS
     area: ClassVar[Area] = Area.CUSTOMERS
     list_display = ("code", "subject", "operator", "order", "status", "due", "opened_at")
     list_filter = (("state", ChoicesDropdownFilter), ("operator", OwnRelatedFilter))
