@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
-from zoneinfo import ZoneInfo
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 DAY_MIN = 24 * 60
 LONGEST_WINDOW = timedelta(days=31)
@@ -73,6 +73,8 @@ def opening(hours: Mapping[str, object], zone: str) -> Opening:
     """
     if not isinstance(hours, Mapping):
         raise OpeningFault("opening_times", f"{hours!r} is not an object of OCPI Hours")
+    if not known_zone(zone):
+        raise OpeningFault("time_zone", f"{zone!r} is not a time zone; write one such as Asia/Kolkata")
     closed = _exceptions(hours, "exceptional_closings")
     extra = _exceptions(hours, "exceptional_openings")
     if hours.get("twentyfourseven") is True or not hours.get("regular_hours"):
@@ -91,6 +93,14 @@ def opening(hours: Mapping[str, object], zone: str) -> Opening:
     return Opening(
         always=False, zone=zone, weekly=tuple(tuple(sorted(day)) for day in days), extra=extra, closed=closed
     )
+
+
+def known_zone(name: str) -> bool:
+    """Whether a time zone of that name exists."""
+    try:
+        return bool(ZoneInfo(name).key)
+    except (ValueError, ZoneInfoNotFoundError):
+        return False
 
 
 def _entries(hours: Mapping[str, object], name: str) -> Iterator[tuple[str, Mapping[str, object]]]:

@@ -350,4 +350,4 @@ def _time_checks(query: Query, *, busy: Busy, now: datetime) -> list[Check]:
 
 
 def _charging_time(energy_wh: int | None, power_w: int) -> timedelta:
-    return timedelta(seconds=(energy_wh or 0) * 3600 / power_w, microseconds=1)
+    return max(timedelta(seconds=(energy_wh or 0) * 3600 / power_w), timedelta.resolution)

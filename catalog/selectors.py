@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 from functools import lru_cache
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from zoneinfo import ZoneInfo
 
 from catalog.models import Connector, Evse, Operator, Station, Tariff
-from catalog.opening import ALWAYS, Opening, opening
+from catalog.opening import ALWAYS, Opening, known_zone, opening
 from catalog.plugs import PLAIN_NAMES
 from catalog.search import Index, Offer
 from catalog.tariffs import NoTariff, Schedule, price_at, schedule
@@ -65,7 +65,8 @@ def offers_of(station_ids: Collection[int] | None, now: datetime) -> Iterator[Of
             station = stations.get(evse.station_id) if evse else None
             if evse is None or station is None or connector.tariff_id is None:
                 continue  # without a tariff, or written between the queries: the next refresh sees it whole
-            opened, price = hours[station.id], prices.at(connector.tariff_id, station.time_zone)
+            opened = hours[station.id]
+            price = prices.at(connector.tariff_id, station.time_zone) if opened else None
             if opened is None or price is None:
                 continue
             yield OfferData(
@@ -106,6 +107,7 @@ def repriced_stations(since: datetime, now: datetime) -> set[int]:
     moved = [
         (tariff_id, zone)
         for zone in zones.order_by()
+        if known_zone(zone)
         for tariff_id in timed
         if before.at(tariff_id, zone) != after.at(tariff_id, zone)
     ]
@@ -217,9 +219,8 @@ def _schedule(tariff: Tariff) -> Schedule | None:
 
 def _opening(station: Station) -> Opening | None:
     try:
-        ZoneInfo(station.time_zone)
         found = opening(station.opening_times, station.time_zone)
-    except (ValueError, ZoneInfoNotFoundError):
+    except ValueError:
         log.exception("opening hours cannot be read; the station is not sold", extra={"station": station.id})
         return None
     return ALWAYS if found.always and not found.closed else found

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from catalog.ocpi.fields import (
     Reading,
@@ -23,7 +22,7 @@ from catalog.ocpi.fields import (
     unwrapped,
     written,
 )
-from catalog.opening import OpeningFault, opening
+from catalog.opening import OpeningFault, known_zone, opening
 from catalog.plugs import PLAIN_NAMES, standard_named
 
 # OCPI's status to the catalogue's; a removed EVSE is not sold.
@@ -281,10 +280,9 @@ def _degrees(place: Mapping[str, Any], path: str, name: str, *, limit: int) -> D
 
 def _zone(entry: Mapping[str, Any], path: str) -> str:
     name = a_text(entry, path, "time_zone", limit=50) or "Asia/Kolkata"
-    try:
-        return ZoneInfo(name).key
-    except (ValueError, ZoneInfoNotFoundError) as err:
-        raise Refused(f"{path}.time_zone", f"{name!r} is not a time zone; write one such as Asia/Kolkata") from err
+    if not known_zone(name):
+        raise Refused(f"{path}.time_zone", f"{name!r} is not a time zone; write one such as Asia/Kolkata")
+    return name
 
 
 def _hours(entry: Mapping[str, Any], path: str, zone: str) -> dict[str, Any]:

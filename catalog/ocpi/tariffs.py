@@ -20,7 +20,7 @@ from catalog.ocpi.fields import (
     unwrapped,
     written,
 )
-from catalog.tariffs import ENERGY, PARKING_TIME, TIME, Schedule, TariffFault, describe, schedule
+from catalog.tariffs import ENERGY, PARKING_TIME, Schedule, TariffFault, describe, schedule
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,11 +120,11 @@ def _check_period(entry: Mapping[str, Any], path: str, reading: Reading, *, now:
 
 
 def _note_unbilled(elements: list[Any], plan: Schedule, path: str, reading: Reading) -> None:
-    """Say where a bill will be lower than OCPI's: steps are not rounded up, and time is not billed."""
+    """Say where a bill will be lower than OCPI's: steps are not rounded up, and parking is not billed."""
     if any((component.get("step_size") or 1) != 1 for element in elements for component in element["price_components"]):
         reading.notes.append(Remark(f"{path}.elements", "step_size is not applied: energy is billed to the Wh"))
-    if any({TIME, PARKING_TIME} & set(element.prices) for element in plan.elements):
-        reading.notes.append(Remark(f"{path}.elements", "TIME and PARKING_TIME are shown but not yet billed"))
+    if any(PARKING_TIME in element.prices for element in plan.elements):
+        reading.notes.append(Remark(f"{path}.elements", "PARKING_TIME is shown but not billed"))
 
 
 def _gst(elements: list[Any], path: str) -> Decimal | None:
