@@ -64,7 +64,7 @@ class _Installed:
         )
         self.read_at = time.monotonic()
         current = {row.digest for row in self.rows}
-        for key in [key for key in self.validators if key[0] not in current]:
+        for key in [known for known in self.validators if known[0] not in current]:
             del self.validators[key]
 
     def validator(self, agreement: Agreement, action: str) -> jsonschema_rs.Draft202012Validator | None:
@@ -78,7 +78,7 @@ _installed = _Installed()
 
 
 def check(direction: str, action: str, document: dict[str, Any], domain: str, version: str) -> tuple[Note, ...]:
-    """What the installed layer 2 file holds against a message; nothing where none is installed or it knows no such action.
+    """What the installed layer 2 file holds against a message; nothing where none is, or where it lacks the action.
 
     `direction` is `in` or `out` and stands in the notes. Callers record them: incoming ones as warnings or, where
     `refuses` says so, as a NACK; outgoing ones on the outbox row. An error answer without message is not checked.

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import orjson
 
@@ -51,6 +51,9 @@ class Hit(Protocol):
     def availability(self) -> str: ...
     @property
     def categories(self) -> Sequence[str]: ...
+
+
+AnyHit = TypeVar("AnyHit", bound=Hit)
 
 
 @dataclass(slots=True)
@@ -238,13 +241,13 @@ def join_catalog(
     return b"".join(parts)
 
 
-def split(hits: Sequence[Hit], *, limit_bytes: int) -> list[Sequence[Hit]]:
+def split(hits: Sequence[AnyHit], *, limit_bytes: int) -> list[Sequence[AnyHit]]:
     """The hits in as many runs as on_search messages are needed to keep each below `limit_bytes`.
 
     Every part names what it refers to, so each stands alone; a single hit is never cut. No hits make one empty part.
     """
     room = limit_bytes - 2000  # context, catalogue head and brackets
-    runs: list[Sequence[Hit]] = []
+    runs: list[Sequence[AnyHit]] = []
     start = size = 0
     seen: set[tuple[str, str]] = set()
     for index, hit in enumerate(hits):

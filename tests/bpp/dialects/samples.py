@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+from bpp.dialects import v1
 from bpp.messages import (
+    Cancellation,
+    CategoriesReply,
     Charger,
     ChargingDetails,
     Contact,
+    ErrorReply,
     FeeTerm,
     Line,
+    OrderReply,
     OrderView,
     PaymentView,
     Place,
@@ -21,7 +27,13 @@ from bpp.messages import (
     Provider,
     Quantity,
     QuoteView,
+    RateReply,
+    Reason,
+    ReasonsReply,
     RefundTerm,
+    Reply,
+    SupportReply,
+    TrackReply,
     Window,
 )
 from core.money import Money
@@ -128,6 +140,8 @@ CHARGING = ChargingDetails(
     started_at=NOW,
     ended_at=NOW + timedelta(minutes=20),
 )
+RUNNING = ChargingDetails(energy_wh=0, meter_start_wh=100_000, started_at=NOW)
+CONTEXT = fixture("select")["context"]
 DRAFT = OrderView(draft=True, plug=PLUG, quantity=Quantity("energy", 10_000), quote=QUOTE)
 CONFIRMED = OrderView(
     draft=False,
@@ -147,3 +161,66 @@ CONFIRMED = OrderView(
     created_at=NOW,
     updated_at=NOW,
 )
+INITIATED = replace(
+    CONFIRMED,
+    draft=True,
+    code="",
+    status="initiated",
+    fulfillment="order-initiated",
+    payment=replace(PAYMENT, status="NOT-PAID", reference="", paid_at=None),
+    created_at=None,
+    updated_at=None,
+)
+CALLBACKS: dict[str, tuple[str, Reply]] = {
+    "on_select": ("on_select", OrderReply(replace(DRAFT, alternatives=(OTHER_PLUG,)))),
+    "on_init": ("on_init", OrderReply(INITIATED)),
+    "on_confirm": ("on_confirm", OrderReply(CONFIRMED)),
+    "on_status": ("on_status", OrderReply(replace(CONFIRMED, fulfillment="charging-started", charging=RUNNING))),
+    "on_update_end": (
+        "on_update",
+        OrderReply(replace(CONFIRMED, status="complete", fulfillment="charging-ended", charging=CHARGING)),
+    ),
+    "on_cancel": (
+        "on_cancel",
+        OrderReply(
+            replace(
+                CONFIRMED,
+                quote=CANCELLED_QUOTE,
+                status="cancelled",
+                fulfillment="order-cancelled",
+                cancellation=Cancellation(NOW, "CONSUMER", "5", "Plans changed"),
+            )
+        ),
+    ),
+    "on_track": ("on_track", TrackReply("VB-1001", "https://bpp.voltbazaar.example/track/t", active=True)),
+    "on_rating": ("on_rating", RateReply("https://bpp.voltbazaar.example/feedback/f")),
+    "on_support": (
+        "on_support",
+        SupportReply("VB-1001", "+911800000001", "help@example.org", "https://bpp.voltbazaar.example/help"),
+    ),
+    "cancellation_reasons": ("cancellation_reasons", ReasonsReply((Reason("5", "Plans changed"),))),
+    "rating_categories": ("rating_categories", CategoriesReply(("Item", "Order", "Fulfillment", "Provider"))),
+    "on_confirm_error": (
+        "on_confirm",
+        ErrorReply("quote-expired", "The quote ran out at 06:15; select again.", "order.quote"),
+    ),
+}
+
+
+def built(name: str) -> dict[str, Any]:
+    """The callback that CALLBACKS names, built."""
+    action, reply = CALLBACKS[name]
+    return v1.build(action, reply, context=CONTEXT, message_id=CONTEXT["message_id"], now=NOW, **BPP)
+
+
+def catalogue() -> bytes:
+    """An on_search with both connectors."""
+    return v1.catalog.join_catalog(
+        fixture("search")["context"],
+        [v1.catalog.row(PLUG), v1.catalog.row(OTHER_PLUG)],
+        message_id=fixture("search")["context"]["message_id"],
+        now=NOW,
+        network_name="Voltbazaar",
+        exp=NOW + timedelta(minutes=1),
+        **BPP,
+    )
