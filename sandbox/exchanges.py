@@ -6,7 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-KEPT_FOR_LATE_WAITERS = 10_000
+KEPT_FOR_LATE_WAITERS = 2_000
+REMEMBERED_DIGESTS = 100_000
 
 
 @dataclass(slots=True)
@@ -84,7 +85,8 @@ Wanted = Callable[[Received], bool]
 class Ledger:
     """All exchanges and callbacks of one buyer.
 
-    With `keep_bodies` off (load runs) only counters and the newest callbacks stay, so that memory does not grow.
+    With `keep_bodies` off (load runs) only counters stay, the newest callback of each recent transaction, and callbacks
+    that nobody has waited for yet: `wait_until` then sees the newest state of a transaction, not those before it.
     """
 
     keep_bodies: bool = True
@@ -116,37 +118,48 @@ class Ledger:
         if key in self._seen:
             return True
         self._seen[key] = None
-        if len(self._seen) > KEPT_FOR_LATE_WAITERS:
+        if len(self._seen) > REMEMBERED_DIGESTS:
             self._seen.popitem(last=False)
         return False
 
     def deliver(self, received: Received) -> None:
         """Hand an accepted callback to whoever waits for it, now or later."""
         key = (received.message_id, received.action)
-        self._callbacks.setdefault(key, []).append(received)
+        waiting = self._waiting.pop(key, ())
         if self.keep_bodies:
+            self._callbacks.setdefault(key, []).append(received)
             self._by_transaction.setdefault(received.transaction_id, []).append(received)
-        elif len(self._callbacks) > KEPT_FOR_LATE_WAITERS:
-            self._callbacks.popitem(last=False)
-        for future in self._waiting.pop(key, ()):
+        else:
+            self._keep_little(key, received, awaited=bool(waiting))
+        for future in waiting:
             if not future.done():
                 future.set_result(received)
         for wanted, future in list(self._watching.get(received.transaction_id, ())):
             if not future.done() and wanted(received):
                 future.set_result(received)
 
+    def _keep_little(self, key: tuple[str, str], received: Received, *, awaited: bool) -> None:
+        received.exchange.body, received.exchange.headers = "", {}
+        self._by_transaction[received.transaction_id] = [received]
+        if not awaited:
+            self._callbacks.setdefault(key, []).append(received)
+        while len(self._callbacks) > KEPT_FOR_LATE_WAITERS:
+            self._callbacks.popitem(last=False)
+        while len(self._by_transaction) > KEPT_FOR_LATE_WAITERS:
+            del self._by_transaction[next(iter(self._by_transaction))]
+
     def answers(self, message_id: str, action: str) -> list[Received]:
         """The callbacks that came for one request, oldest first."""
         return list(self._callbacks.get((message_id, action), ()))
 
     def of_transaction(self, transaction_id: str, action: str = "") -> list[Received]:
-        """The callbacks of one transaction, oldest first; only while bodies are kept."""
+        """The callbacks of one transaction, oldest first; without bodies the newest alone."""
         return [item for item in self._by_transaction.get(transaction_id, ()) if action in ("", item.action)]
 
     async def wait_for(self, message_id: str, action: str, timeout_s: float) -> Received:
         """The first callback for one request. Raises TimeoutError naming what did not come."""
         key = (message_id, action)
-        if found := self._callbacks.get(key):
+        if found := self._callbacks.get(key) if self.keep_bodies else self._callbacks.pop(key, None):
             return found[0]
         future: asyncio.Future[Received] = asyncio.get_running_loop().create_future()
         self._waiting.setdefault(key, deque()).append(future)

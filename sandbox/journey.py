@@ -20,7 +20,7 @@ from sandbox import expectations
 from sandbox.offers import Offer
 from sandbox.wishes import Amount
 
-WISH = Amount("10", "kWh")
+WISH = Amount("20", "kWh")
 ANSWER_WITHIN_S = 30.0
 STARTED_WITHIN_S = 60.0
 CHARGE_FOR_S = 60.0

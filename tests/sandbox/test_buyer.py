@@ -147,7 +147,12 @@ async def test_load_run_keeps_counts_and_no_bodies(network: RunningNetwork, prov
     async with Buyer(identity, registry_url=network.registry_url, keep_bodies=False) as buyer:
         network.registry.add(buyer.row())
         sent = await buyer.search(HERE, peer=Peer("bpp.test", provider.url))
-        await buyer.wait_for(sent.message_id, "on_search")
+        found = await buyer.wait_for(sent.message_id, "on_search")
+        deal = await buyer.select(offers_in(found.body)[0])
+        await buyer.wait_for(deal.message_id, "on_select")
+        assert (await buyer.wait_until(deal.transaction_id, lambda it: it.action == "on_select")).order
+        buyer.forget(deal.transaction_id)
+        assert buyer.deals == {}
         assert buyer.ledger.exchanges == []
         assert buyer.ledger.counts["out search ACK"] == 1
 

@@ -6,6 +6,8 @@ import signal
 import socket
 import stat
 import sys
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 import aiohttp
@@ -21,6 +23,20 @@ def free_ports(count: int) -> list[str]:
     for each in sockets:
         each.close()
     return ports
+
+
+@asynccontextmanager
+async def ready(*command: str) -> AsyncIterator[asyncio.subprocess.Process]:
+    """A command that has said `ready`; it does not outlive the block."""
+    process = await asyncio.create_subprocess_exec(sys.executable, "-m", "sandbox", *command, cwd=ROOT, stdout=-1)
+    try:
+        assert process.stdout is not None
+        assert await asyncio.wait_for(process.stdout.readline(), 30) == b"ready\n"
+        yield process
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
 
 
 async def test_network_says_ready_and_ends_on_sigterm(tmp_path: Path, http: aiohttp.ClientSession) -> None:
@@ -42,18 +58,32 @@ async def test_network_says_ready_and_ends_on_sigterm(tmp_path: Path, http: aioh
         "state-dir": str(tmp_path),
     }
     arguments = [f"--{name}={value}" for name, value in options.items()]
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "sandbox", "network", "--host", "127.0.0.1", *arguments, cwd=ROOT, stdout=-1
-    )
-    assert process.stdout is not None
-    assert await asyncio.wait_for(process.stdout.readline(), 20) == b"ready\n"
-    async with http.get(f"http://127.0.0.1:{buyer}/") as response:
-        assert "Sandbox buyer app" in await response.text()
-    process.send_signal(signal.SIGTERM)
-    assert await asyncio.wait_for(process.wait(), 10) == 0
+    async with ready("network", "--host", "127.0.0.1", *arguments) as process:
+        async with http.get(f"http://127.0.0.1:{buyer}/") as response:
+            assert "Sandbox buyer app" in await response.text()
+        process.send_signal(signal.SIGTERM)
+        assert await asyncio.wait_for(process.wait(), 20) == 0
     secrets = [name for name in os.listdir(tmp_path) if name.endswith(".localhost.json")]
     assert len(secrets) == 3
     assert all(stat.S_IMODE(os.stat(tmp_path / name).st_mode) == 0o600 for name in secrets)
+
+
+async def test_parts_run_alone_and_the_buyer_subscribes(http: aiohttp.ClientSession) -> None:
+    registry, buyer, supplier = free_ports(3)
+    url = f"http://127.0.0.1:{registry}"
+    commands = [
+        ["registry", "--registry-port", registry],
+        ["buyer", "--buyer-port", buyer, "--registry-url", url, "--gateway-url", url, "--subscribe"],
+        ["supplier", "--supplier-port", supplier, "--supplier-token", "s"],
+    ]
+    async with AsyncExitStack() as stack:
+        started = [await stack.enter_async_context(ready(*command)) for command in commands]
+        async with http.get(f"{url}/rows") as response:
+            rows = {row["type"]: row["status"] for row in await response.json()}
+        assert rows == {"BREG": "SUBSCRIBED", "BG": "SUBSCRIBED", "BAP": "SUBSCRIBED"}
+        for process in started:
+            process.send_signal(signal.SIGINT)
+            assert await asyncio.wait_for(process.wait(), 20) == 0
 
 
 async def test_keys_fit_each_other() -> None:
