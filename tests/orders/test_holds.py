@@ -6,6 +6,7 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Sequence
 from datetime import timedelta
+from functools import partial
 
 import pytest
 from django.db import connections
@@ -70,7 +71,7 @@ def test_fifty_confirms_for_one_connector_have_one_winner() -> None:
     for _ in range(50):
         orders.append(initiated_order(connector))
         release(orders[-1], now=NOW)
-    deeds = [lambda order=order: confirm_order(**a_confirm(order)) for order in orders]
+    deeds = [partial(confirm_order, **a_confirm(order)) for order in orders]
     assert together(deeds) == {"done": 1, "connector-busy": 49}
     assert Order.objects.filter(state="active").count() == 1
     assert Reservation.objects.exclude(state="released").count() == 1
@@ -93,16 +94,18 @@ def test_first_messages_of_one_transaction_make_one_draft() -> None:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_orders_that_swap_connectors_do_not_deadlock() -> None:
-    left, right = connector_on_sale(), connector_on_sale()
-    one, two = initiated_order(left), initiated_order(right)
-    for turn in range(6):
-        here, there = (right, left) if turn % 2 == 0 else (left, right)
-        swap = [
-            lambda: init_order(**an_init(here, transaction_id=one.transaction_id)),  # noqa: B023  # run within the turn
-            lambda: init_order(**an_init(there, transaction_id=two.transaction_id)),  # noqa: B023
+def test_promises_that_widen_into_the_same_gap_are_settled() -> None:
+    gap_begins = NOW + HOUR / 2
+    for _ in range(3):
+        connector = connector_on_sale()
+        first = active_order(connector, ends_at=gap_begins)
+        second = active_order(connector, starts_at=NOW + HOUR, ends_at=NOW + 2 * HOUR)
+        mark_starting(first.pk, now=NOW, actor=BAP)
+        deeds: list[Callable[[], object]] = [
+            partial(prolong_due, gap_begins),
+            partial(mark_starting, second.pk, now=gap_begins, actor=BAP),
         ]
-        assert set(together(swap)) <= {"done", "connector-busy"}
+        assert set(together(deeds)) <= {"done", "connector-busy"}
 
 
 @pytest.mark.django_db

@@ -1,0 +1,63 @@
+"""Does the database itself refuse what no service would do?"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from django.db import IntegrityError, connection, transaction
+from django.db.migrations.executor import MigrationExecutor
+
+from orders.models import Order, OrderEvent, Quote
+from orders.services.ledger import record
+from tests.factories.orders import NOW, active_order, draft_order
+
+
+@pytest.mark.django_db
+def test_total_that_is_not_the_sum_is_refused() -> None:
+    order = draft_order()
+    with pytest.raises(IntegrityError, match="quote_total_is_sum"), transaction.atomic():
+        Quote.objects.filter(order=order).update(total_paise=1)
+    with pytest.raises(IntegrityError, match="quote_total_is_sum"), transaction.atomic():
+        Quote.objects.filter(order=order).update(lines=[{"code": "energy-cost", "paise": 1}])
+
+
+@pytest.mark.django_db
+def test_illegal_move_is_refused_whoever_writes_it() -> None:
+    order = active_order()
+    for change in ({"state": "draft"}, {"fulfillment": "charging-ended"}, {"state": "complete"}):
+        with pytest.raises(IntegrityError), transaction.atomic():
+            Order.objects.filter(pk=order.pk).update(**change)
+
+
+@pytest.mark.django_db
+def test_history_is_never_rewritten() -> None:
+    order = active_order()
+    event = order.events.latest("number")
+    OrderEvent.objects.filter(pk=event.pk).update(published_at=NOW)
+    for change in ({"kind": "other"}, {"at": NOW + timedelta(days=1)}, {"public": True}):
+        with pytest.raises(IntegrityError, match="history"), transaction.atomic():
+            OrderEvent.objects.filter(pk=event.pk).update(**change)
+    with pytest.raises(IntegrityError, match="history"), transaction.atomic():
+        event.delete()
+
+
+@pytest.mark.django_db
+def test_event_numbers_have_no_gaps_and_no_doubles() -> None:
+    order = draft_order()
+    stale = Order.objects.get(pk=order.pk)
+    record(order, "noted", now=NOW, actor="test")
+    with pytest.raises(IntegrityError, match="event_number"), transaction.atomic():
+        record(stale, "noted", now=NOW, actor="test")
+
+
+@pytest.mark.django_db(transaction=True)
+def test_rules_can_be_taken_back_and_put_in_again() -> None:
+    latest = [node for node in MigrationExecutor(connection).loader.graph.leaf_nodes() if node[0] == "orders"]
+    try:
+        MigrationExecutor(connection).migrate([("orders", "0001_initial")])
+    finally:
+        MigrationExecutor(connection).migrate(latest)
+    order = draft_order()
+    with pytest.raises(IntegrityError), transaction.atomic():
+        Order.objects.filter(pk=order.pk).update(state="complete")
