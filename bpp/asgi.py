@@ -21,32 +21,15 @@ django_application = get_asgi_application()
 # Only now: these need Django's apps.
 from django.conf import settings  # noqa: E402
 from django.db import connections  # noqa: E402
-from psycopg.conninfo import make_conninfo  # noqa: E402
 
 from bpp import outbox, storefront, tasks  # noqa: E402
 from bpp.door import ACTIONS, CHALLENGE, Accepted, Door  # noqa: E402
 from bpp.guard import Receive, Scope, Send  # noqa: E402
-from bpp.storing import Writer  # noqa: E402
+from bpp.storing import Writer, conninfo  # noqa: E402
 
 log = logging.getLogger(__name__)
 
 MOST_REPEATS = 10_000
-
-
-def conninfo() -> str:
-    """The libpq connection string of Django's default database, tests included."""
-    chosen = connections["default"].settings_dict
-    options: dict[str, Any] = {
-        name: value for name, value in chosen["OPTIONS"].items() if isinstance(value, (str, int))
-    }
-    return make_conninfo(
-        dbname=chosen["NAME"],
-        user=chosen["USER"] or None,
-        password=chosen["PASSWORD"] or None,
-        host=chosen["HOST"] or None,
-        port=chosen["PORT"] or None,
-        **options,
-    )
 
 
 class Wakener:

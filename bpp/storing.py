@@ -14,6 +14,7 @@ from datetime import datetime
 from typing import Any, Final, TypeVar
 
 import psycopg
+from django.db import connections
 from psycopg import AsyncConnection
 from psycopg.conninfo import make_conninfo
 
@@ -106,6 +107,22 @@ class _WorkFailed(Exception):
         super().__init__(str(fault))
         self.task = task
         self.fault = fault
+
+
+def conninfo() -> str:
+    """The libpq connection string of Django's default database, tests included."""
+    chosen = connections["default"].settings_dict
+    options: dict[str, Any] = {
+        name: value for name, value in chosen["OPTIONS"].items() if isinstance(value, (str, int))
+    }
+    return make_conninfo(
+        dbname=chosen["NAME"],
+        user=chosen["USER"] or None,
+        password=chosen["PASSWORD"] or None,
+        host=chosen["HOST"] or None,
+        port=chosen["PORT"] or None,
+        **options,
+    )
 
 
 class Writer:

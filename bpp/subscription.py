@@ -204,6 +204,11 @@ def _registry_keys(now: datetime) -> list[bytes]:
     return [keytext.read_public_key(text, "x25519") for text in texts if text]
 
 
+def forget_tries() -> None:
+    """Begin a new minute."""
+    _minute.tries.clear()
+
+
 class _Minute:
     def __init__(self) -> None:
         self.tries: deque[float] = deque()

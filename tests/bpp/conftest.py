@@ -1,0 +1,157 @@
+"""What the tests of the network edge share: a registry, a buyer, a door over a real database."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+import psycopg
+import pytest
+from django.db import connections
+
+from bpp import keys, registry, subscription
+from bpp.door import Accepted, Door
+from bpp.guard import Event
+from bpp.storing import Writer, conninfo
+from sandbox.signing import Identity
+from tests.bpp import network as toy
+from tests.bpp.network import Network
+
+
+@pytest.fixture
+def emptied() -> Iterator[None]:
+    """Takes away what a test committed past its own transaction; quicker than flushing every table of the project."""
+    yield
+    with psycopg.connect(conninfo()) as connection:
+        for table in ("deliveryattempt", "outboxmessage", "inboxmessage", "subscriber", "ownkey", "subscription"):
+            connection.execute(f"DELETE FROM bpp_{table}")  # type: ignore[arg-type]  # the names above
+
+
+@pytest.fixture
+def tables(emptied: None, db: None) -> None:
+    """The test database, for code that commits over connections of its own; `emptied` ends after `db`'s rollback."""
+
+
+@pytest.fixture
+def network(settings: Any) -> Iterator[Network]:
+    """A registry, and nothing remembered of an earlier one."""
+    with toy.running_network() as found:
+        settings.BECKN_REGISTRY_URL = found.url
+        settings.BECKN_SUBSCRIBER_ID = toy.PROVIDER
+        registry.forget_all()
+        keys.forget()
+        subscription.forget_tries()
+        yield found
+    registry.forget_all()
+
+
+@pytest.fixture
+def buyer(network: Network) -> Identity:
+    """A buyer's platform the registry lists."""
+    return network.join(toy.BUYER)
+
+
+@dataclass
+class Reply:
+    """What the door answered."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+    @property
+    def ack(self) -> str:
+        return str(orjson.loads(self.body)["message"]["ack"]["status"])
+
+    @property
+    def error(self) -> dict[str, str]:
+        found: dict[str, str] = orjson.loads(self.body)["error"]
+        return found
+
+    @property
+    def verdict(self) -> str:
+        return "ACK" if self.ack == "ACK" else self.error["message"].partition(":")[0]
+
+
+@dataclass
+class Counter:
+    """A door with its writer, and what it told those behind it."""
+
+    door: Door
+    writer: Writer
+    stored: list[Accepted] = field(default_factory=list)
+    repeated: list[Accepted] = field(default_factory=list)
+
+    async def post(
+        self,
+        action: str,
+        body: bytes,
+        headers: dict[str, str] | list[tuple[str, str]],
+        *,
+        method: str = "POST",
+        client: str = "127.0.0.1",
+    ) -> Reply:
+        """One request through the ASGI application."""
+        lines = list(headers.items()) if isinstance(headers, dict) else headers
+        scope: dict[str, Any] = {
+            "type": "http",
+            "method": method,
+            "path": f"/beckn/{action}",
+            "client": (client, 4711),
+            "headers": [(name.lower().encode(), value.encode("latin-1")) for name, value in lines],
+        }
+        sent: list[Event] = []
+
+        async def receive() -> Event:
+            return {"type": "http.request", "body": body, "more_body": False}
+
+        async def send(event: Event) -> None:
+            sent.append(event)
+
+        await self.door(scope, receive, send, action)
+        start, content = sent
+        found = {name.decode(): value.decode() for name, value in start["headers"]}
+        return Reply(start["status"], found, content["body"])
+
+    async def send(self, identity: Identity, action: str = "search", **changes: Any) -> Reply:
+        """A signed valid request; `changes` go to its context."""
+        body = toy.wire(toy.message(action, **{"bap_id": identity.subscriber_id, **changes}))
+        return await self.post(action, body, toy.signed(identity, body))
+
+
+@pytest.fixture
+async def counter(network: Network, tables: None) -> AsyncIterator[Counter]:
+    """A door over the test database."""
+    writer = Writer(conninfo())
+    found = Counter(Door(writer), writer)
+    found.door = Door(writer, on_stored=found.stored.append, on_repeat=found.repeated.append)
+    await writer.start()
+    yield found
+    await writer.stop()
+    found.door.close()
+
+
+@pytest.fixture
+def rows(tables: None) -> Callable[..., list[tuple[Any, ...]]]:
+    """Runs one SQL query over a connection of its own, as someone else would see the database."""
+
+    def select(query: str, *params: Any) -> list[tuple[Any, ...]]:
+        with psycopg.connect(conninfo()) as connection:
+            return connection.execute(query, params).fetchall()  # type: ignore[arg-type]  # the tests' own text
+
+    return select
+
+
+async def apart(work: Callable[[], Any]) -> Any:
+    """The result of code that uses Django's database, called from a test that runs in an event loop."""
+
+    def alone() -> Any:
+        try:
+            return work()
+        finally:
+            connections.close_all()
+
+    return await asyncio.to_thread(alone)
