@@ -106,6 +106,11 @@ def reread() -> None:
     _installed.reread()
 
 
+def forget() -> None:
+    """Drops what was read, so that the next check reads anew."""
+    _installed.rows, _installed.read_at = (), float("-inf")
+
+
 def load(path: Path) -> dict[str, Any]:
     """The OpenAPI document of a YAML or JSON file, its booleans by YAML 1.2 (only true and false).
 
