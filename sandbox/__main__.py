@@ -154,16 +154,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m sandbox", description="A toy Beckn network for EV charging.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
-    network = commands.add_parser("network", help="registry, gateway, buyer app and power supplier in one process")
-    for add in (_place, _context_words, _registry_place, _buyer_place, _supplier_place):
-        add(network)
-    network.add_argument("--bpp-id", required=True)
-    network.add_argument("--bpp-url", required=True, help="the provider's subscriber url")
-    network.add_argument("--bpp-public-key", required=True, metavar="B64")
-    network.add_argument("--bpp-encryption-public-key", required=True, metavar="B64")
-    network.add_argument("--bpp-key-id", required=True)
-    network.set_defaults(run=_network)
-
+    _add_network(commands)
     registry = commands.add_parser("registry", help="registry and gateway on one port")
     for add in (_place, _registry_place):
         add(registry)
@@ -197,6 +188,18 @@ def _parser() -> argparse.ArgumentParser:
     keys.add_argument("--log-level", default="warning")
     keys.set_defaults(run=_keys)
     return parser
+
+
+def _add_network(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    network = commands.add_parser("network", help="registry, gateway, buyer app and power supplier in one process")
+    for add in (_place, _context_words, _registry_place, _buyer_place, _supplier_place):
+        add(network)
+    network.add_argument("--bpp-id", required=True)
+    network.add_argument("--bpp-url", required=True, help="the provider's subscriber url")
+    network.add_argument("--bpp-public-key", required=True, metavar="B64")
+    network.add_argument("--bpp-encryption-public-key", required=True, metavar="B64")
+    network.add_argument("--bpp-key-id", required=True)
+    network.set_defaults(run=_network)
 
 
 def _place(parser: argparse.ArgumentParser) -> None:

@@ -64,6 +64,8 @@ class Sent:
             content = orjson.loads(self.response)
         except orjson.JSONDecodeError:
             return {}
+        if not isinstance(content, dict):
+            return {}
         message = content.get("message") or {}
         return content.get("error") or message.get("error") or (message.get("ack") or {}).get("error") or {}
 
@@ -201,7 +203,7 @@ class Endpoint:
         at, since = wire_time(utc_now()), time.perf_counter()
         try:
             async with self.http.post(url, data=body, headers=headers, allow_redirects=False) as response:
-                status, text = response.status, await response.text()
+                status, text = response.status, await response.text(errors="replace")
         except (aiohttp.ClientError, TimeoutError) as err:
             status, text = 0, f"{type(err).__name__}: {err}"
         took_ms = elapsed_ms(since)
@@ -217,7 +219,7 @@ class Endpoint:
                 status=status,
                 response=text,
                 latency_ms=took_ms,
-                verdict="signed by us",
+                verdict="sent by us",
                 ack=ack,
                 transaction_id=transaction_id,
                 message_id=message_id,

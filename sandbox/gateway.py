@@ -112,7 +112,7 @@ class Gateway:
         since = time.perf_counter()
         try:
             async with self._http.post(url, data=body, headers=headers, allow_redirects=False) as response:
-                status, text = response.status, await response.text()
+                status, text = response.status, await response.text(errors="replace")
         except (aiohttp.ClientError, TimeoutError) as err:
             status, text = 0, f"{type(err).__name__}: {err}"
             log.warning("search not forwarded", extra={"bpp_id": bpp_id, "reason": text})

@@ -147,6 +147,8 @@ async def _choose(journey: Journey, *, near: str, direct: bool) -> Offer:
     lat, lon = (float(part) for part in near.split(","))
     via = "BPP" if direct else "GW "
     content = await journey.step("search", {"near": f"{lat:.6f},{lon:.6f}", "direct": direct}, via=via)
+    if not direct:
+        await _say_forwards(journey, content["sent"]["message_id"])
     offers = [Offer(**fields) for fields in content["offers"]]
     nearest = sorted((offer for offer in offers if offer.available), key=lambda offer: offer.distance_m((lat, lon)))
     if not nearest:
@@ -157,6 +159,17 @@ async def _choose(journey: Journey, *, near: str, direct: bool) -> Offer:
     say(f"             {len(offers)} chargers, {len(nearest)} available, {place}")
     say(f"             chosen {offer.item_id}: {offer.name} at {offer.station}, {offer.price} {offer.currency}")
     return offer
+
+
+async def _say_forwards(journey: Journey, message_id: str) -> None:
+    """What the gateway did with the search, where it is one that tells."""
+    gateway_url = (await journey.get("/api/info")).get("gateway_url")
+    url = f"{gateway_url}/control/forwards"
+    async with journey.http.get(url, params={"message_id": message_id}) as response:
+        forwards = await response.json() if response.status == 200 else []
+    for forward in forwards:
+        answered = f"{forward['status']:<5} {forward['latency_ms']:6.0f} ms"
+        say(f"  GW  → BPP  {'search':<24} {answered}  {forward['bpp_id']}")
 
 
 async def _track(journey: Journey) -> None:

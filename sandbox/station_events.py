@@ -84,7 +84,7 @@ class EventPoster:
         headers = {"Content-Type": "application/cloudevents+json", "Authorization": f"Bearer {self._token}"}
         try:
             async with self._http.post(self.url, data=orjson.dumps(event), headers=headers) as response:
-                text = await response.text()
+                text = await response.text(errors="replace")
         except (aiohttp.ClientError, TimeoutError) as err:
             log.info("event not posted, will try again", extra={"reason": str(err)})
             return False
