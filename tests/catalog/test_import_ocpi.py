@@ -22,8 +22,8 @@ pytestmark = pytest.mark.django_db
 
 @pytest.fixture
 def operator() -> Operator:
-    operator: Operator = OperatorFactory(code="SMP")
-    TariffFactory(operator=operator, code="T1")
+    operator = OperatorFactory.create(code="SMP")
+    TariffFactory.create(operator=operator, code="T1")
     return operator
 
 
@@ -115,7 +115,7 @@ def test_import_names_unknown_tariffs(operator: Operator) -> None:
 
 
 def test_import_writes_nothing_of_a_station_it_refuses(operator: Operator) -> None:
-    EvseFactory(uid="IN*SMP*E2", station__operator=operator)
+    EvseFactory.create(uid="IN*SMP*E2", station__operator=operator)
     report = locations(operator, LOCATION, changed(LOCATION, "id", "LOC2") | {"evses": []})
     assert [remark.path for remark in report.refused] == ["$[0].evses[1].uid"]
     assert report.added == ["station LOC2"]
@@ -123,7 +123,7 @@ def test_import_writes_nothing_of_a_station_it_refuses(operator: Operator) -> No
 
 
 def test_import_refuses_the_station_of_another_operator(operator: Operator) -> None:
-    StationFactory(code="LOC1", name="Theirs")
+    StationFactory.create(code="LOC1", name="Theirs")
     assert [remark.path for remark in locations(operator, LOCATION).refused] == ["$[0].id"]
     assert Station.objects.get().name == "Theirs"
 
@@ -135,7 +135,7 @@ def written(tmp_path: Path, name: str, content: object) -> str:
 
 
 def test_command_imports_tariffs_then_locations(tmp_path: Path) -> None:
-    OperatorFactory(code="SMP")
+    OperatorFactory.create(code="SMP")
     tariffs = written(tmp_path, "tariffs.json", {"data": [TARIFF], "status_code": 1000})
     stations = written(tmp_path, "locations.json", [LOCATION])
     out = StringIO()
@@ -147,7 +147,7 @@ def test_command_imports_tariffs_then_locations(tmp_path: Path) -> None:
 
 
 def test_command_fails_where_anything_is_refused(tmp_path: Path) -> None:
-    OperatorFactory(code="SMP")
+    OperatorFactory.create(code="SMP")
     stations = written(tmp_path, "locations.json", [LOCATION | {"id": None}, LOCATION])
     out = StringIO()
     with pytest.raises(CommandError) as failure:
@@ -159,13 +159,13 @@ def test_command_fails_where_anything_is_refused(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("content", "text"), [("[", "is not JSON: .* line 1, column 2"), (None, "cannot be read")])
 def test_command_names_unreadable_files(tmp_path: Path, content: str | None, text: str) -> None:
-    OperatorFactory(code="SMP")
+    OperatorFactory.create(code="SMP")
     path = written(tmp_path, "locations.json", content) if content else str(tmp_path / "none.json")
     with pytest.raises(CommandError, match=text):
         call_command("import_ocpi", operator="SMP", locations=path)
 
 
 def test_command_names_the_operators_it_knows(tmp_path: Path) -> None:
-    OperatorFactory(code="SMP")
+    OperatorFactory.create(code="SMP")
     with pytest.raises(CommandError, match=r"no operator XYZ \(known: SMP\)"):
         call_command("import_ocpi", operator="XYZ", locations="locations.json")

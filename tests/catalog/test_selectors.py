@@ -47,7 +47,7 @@ def backdate() -> datetime:
 
 
 def test_load_shows_what_is_on_sale() -> None:
-    connector = ConnectorFactory(evse__status="faulted", evse__station__address="12 Example Road")
+    connector = ConnectorFactory.create(evse__status="faulted", evse__station__address="12 Example Road")
     (hit,) = loaded().find(Query(text="example ccs2"), NOW)
     assert hit.offer.connector_id == connector.pk
     assert hit.offer.item_id == f"{connector.evse.uid}*1"
@@ -68,7 +68,7 @@ def test_load_shows_what_is_on_sale() -> None:
     ],
 )
 def test_load_leaves_out_what_is_not_on_sale(fields: dict[str, Any]) -> None:
-    ConnectorFactory(**fields)
+    ConnectorFactory.create(**fields)
     assert len(loaded()) == 0
 
 
@@ -81,22 +81,22 @@ def test_load_leaves_out_what_is_not_on_sale(fields: dict[str, Any]) -> None:
     ],
 )
 def test_load_leaves_out_what_has_no_price_now(elements: list[Any]) -> None:
-    connector = ConnectorFactory()
-    Tariff.objects.filter(pk=connector.tariff_id).update(elements=elements)
+    connector = ConnectorFactory.create()
+    Tariff.objects.filter(connectors=connector).update(elements=elements)
     assert len(loaded()) == 0
 
 
 def test_offers_cost_few_queries_however_many(django_assert_num_queries: Any) -> None:
-    station = StationFactory()
-    tariff = TariffFactory(operator=station.operator)
+    station = StationFactory.create()
+    tariff = TariffFactory.create(operator=station.operator)
     for _ in range(4):
-        ConnectorFactory.create_batch(3, evse=EvseFactory(station=station), tariff=tariff)
+        ConnectorFactory.create_batch(3, evse=EvseFactory.create(station=station), tariff=tariff)
     with django_assert_num_queries(6):
         assert len(list(offers_of(None, NOW))) == 12
 
 
 def test_nothing_changed_since_the_last_write() -> None:
-    ConnectorFactory()
+    ConnectorFactory.create()
     assert changed_stations(backdate() + OVERLAP) == set()
 
 
@@ -114,21 +114,21 @@ def test_nothing_changed_since_the_last_write() -> None:
     ],
 )
 def test_every_write_counts_as_a_change(write: Any) -> None:
-    connector = ConnectorFactory()
+    connector = ConnectorFactory.create()
     since = backdate() + OVERLAP
     write()
     assert changed_stations(since) == {connector.evse.station_id}
 
 
 def test_a_newer_report_of_the_same_status_is_no_change() -> None:
-    ConnectorFactory()
+    ConnectorFactory.create()
     since = backdate() + OVERLAP
     Evse.objects.update(status_at=timezone.now())
     assert changed_stations(since) == set()
 
 
 def test_refresh_follows_changes() -> None:
-    kept, other = ConnectorFactory(), ConnectorFactory()
+    kept, other = ConnectorFactory.create(), ConnectorFactory.create()
     index = loaded()
     since = backdate() + OVERLAP
     Evse.objects.filter(pk=other.evse_id).update(status="charging")
@@ -136,13 +136,13 @@ def test_refresh_follows_changes() -> None:
     found = index.item(other.item_id)
     assert found is not None
     assert found.status == "charging"
-    added = ConnectorFactory(evse=kept.evse, tariff=kept.tariff)
+    added = ConnectorFactory.create(evse=kept.evse, tariff=kept.tariff)
     refresh(index, render, since, now=since)
     assert on_sale(index) == {kept.item_id, other.item_id, added.item_id}
 
 
 def test_refresh_takes_out_what_is_unpublished_or_deleted() -> None:
-    unpublished, deleted = ConnectorFactory(), ConnectorFactory()
+    unpublished, deleted = ConnectorFactory.create(), ConnectorFactory.create()
     index = loaded()
     since = backdate() + OVERLAP
     Station.objects.filter(pk=unpublished.evse.station_id).update(published=False)
@@ -152,7 +152,7 @@ def test_refresh_takes_out_what_is_unpublished_or_deleted() -> None:
 
 
 def test_refresh_without_changes_reads_no_offers(django_assert_num_queries: Any) -> None:
-    ConnectorFactory()
+    ConnectorFactory.create()
     index = loaded()
     since = backdate() + OVERLAP
     with django_assert_num_queries(2):
@@ -160,8 +160,8 @@ def test_refresh_without_changes_reads_no_offers(django_assert_num_queries: Any)
 
 
 def test_refresh_follows_the_price_of_the_hour() -> None:
-    connector = ConnectorFactory(tariff__elements=TIME_OF_DAY)
-    ConnectorFactory()
+    connector = ConnectorFactory.create(tariff__elements=TIME_OF_DAY)
+    ConnectorFactory.create()
     before, after = NOW.replace(hour=10, minute=29), NOW.replace(hour=10, minute=30)
     assert repriced_stations(before, before) == set()
     assert repriced_stations(NOW, before) == set()
@@ -177,5 +177,5 @@ def test_refresh_follows_the_price_of_the_hour() -> None:
 
 
 def test_nothing_is_repriced_where_no_tariff_knows_the_clock() -> None:
-    ConnectorFactory()
+    ConnectorFactory.create()
     assert repriced_stations(NOW, NOW + timedelta(hours=5)) == set()

@@ -17,7 +17,7 @@ pytestmark = pytest.mark.django_db
 
 
 def test_status_changes_are_written_and_recorded() -> None:
-    evse = EvseFactory()
+    evse = EvseFactory.create()
     evse.refresh_from_db()
     at = evse.status_at + timedelta(minutes=1)
     assert set_evse_status(evse.uid, "charging", at)
@@ -27,7 +27,7 @@ def test_status_changes_are_written_and_recorded() -> None:
 
 
 def test_status_repeated_is_no_change_but_counts_as_news() -> None:
-    evse = EvseFactory()
+    evse = EvseFactory.create()
     evse.refresh_from_db()
     at = evse.status_at
     assert not set_evse_status(evse.pk, "available", at + timedelta(minutes=2))
@@ -38,7 +38,7 @@ def test_status_repeated_is_no_change_but_counts_as_news() -> None:
 
 
 def test_status_refuses_unknown_names() -> None:
-    evse = EvseFactory()
+    evse = EvseFactory.create()
     with pytest.raises(NotFound, match="no EVSE NOBODY"):
         set_evse_status("NOBODY", "charging", evse.status_at)
     with pytest.raises(ValueError, match="sleeping"):
@@ -46,7 +46,7 @@ def test_status_refuses_unknown_names() -> None:
 
 
 def test_whole_station_is_published_and_taken_back() -> None:
-    connector = ConnectorFactory(evse__station__published=False)
+    connector = ConnectorFactory.create(evse__station__published=False)
     assert publish(connector.evse.station_id).published
     assert not unpublish(connector.evse.station_id).published
     with pytest.raises(NotFound):
@@ -65,7 +65,7 @@ def test_whole_station_is_published_and_taken_back() -> None:
     ],
 )
 def test_incomplete_station_is_not_published(write: Any, fault: str) -> None:
-    station_id = ConnectorFactory(evse__station__published=False).evse.station_id
+    station_id = ConnectorFactory.create(evse__station__published=False).evse.station_id
     write()
     with pytest.raises(NotAllowed, match=fault) as refusal:
         publish(station_id)
@@ -74,14 +74,14 @@ def test_incomplete_station_is_not_published(write: Any, fault: str) -> None:
 
 
 def test_faults_name_an_operator_that_is_not_active() -> None:
-    assert any("not active" in fault for fault in publish_faults(StationFactory(operator__active=False)))
+    assert any("not active" in fault for fault in publish_faults(StationFactory.create(operator__active=False)))
 
 
 def test_database_refuses_other_item_ids() -> None:
-    connector = ConnectorFactory()
+    connector = ConnectorFactory.create()
     with pytest.raises(IntegrityError, match="must be the EVSE id and the connector number"), transaction.atomic():
         Connector.objects.update(item_id="anything*1")
     with pytest.raises(IntegrityError, match="its connectors are sold under it"), transaction.atomic():
         Evse.objects.filter(pk=connector.evse_id).update(uid="other")
-    EvseFactory(uid="free")
+    EvseFactory.create(uid="free")
     Evse.objects.filter(uid="free").update(uid="renamed")
