@@ -110,7 +110,7 @@ def _outcome(
             row.verdicts = [*row.verdicts, *({"path": n.path, "seen": n.seen, "note": n.text} for n in notes)]
             outcome = handlers.handle(request, caller, now=now)
     except WireFault as err:
-        return ErrorReply("wire", err.text, err.paths), None, None
+        return ErrorReply(err.code, err.text, err.paths), None, None
     except DomainError as err:
         log.info("refused", extra={"action": row.action, "code": err.code, "transaction_id": row.transaction_id})
         return ErrorReply(err.code, err.text, err.path), None, None

@@ -128,7 +128,7 @@ class Storefront:
         dialect = dialects.choose(caller.context)
         document = dialect.build(
             "on_search",
-            ErrorReply("wire", err.text, err.paths),
+            ErrorReply(err.code, err.text, err.paths),
             context=caller.context,
             message_id=caller.message_id,
             now=timezone.now(),

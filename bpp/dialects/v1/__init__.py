@@ -52,6 +52,7 @@ __all__ = [
 ]
 
 ACTIONS = schemas.ACTIONS
+MALFORMED = "30000"
 _READERS: dict[str, Callable[[dict[str, Any], Reader], Request]] = {
     "search": intent.search,
     "select": requests.select,
@@ -83,7 +84,8 @@ def check(action: str, document: Any) -> Checked:
     """Holds a request against what `action` needs: faults refuse it, warnings say which odd spellings were understood.
 
     A fault's path is the exact JSON path (`$.message.order.items[0].id`); its text says what was seen, what is allowed
-    and what to do. Raises WireFault where the action is not spoken.
+    and what to do. A fault of substance, with a BECKN-005 number of its own (an unknown update target, a rating that is
+    no number), is none here: `parse` raises it and a callback tells. Raises WireFault where the action is not spoken.
     """
     validator, schema = _incoming(action)
     if not validator.is_valid(document):
@@ -93,7 +95,9 @@ def check(action: str, document: Any) -> Checked:
         note_deviations(document["context"], reader)
         _READERS[action](document.get("message") or {}, reader)
     except WireFault as fault:
-        return Checked((Note(fault.paths, "", fault.text),), _unique(reader))
+        if fault.code == MALFORMED:
+            return Checked((Note(fault.paths, "", fault.text),), _unique(reader))
+        reader.warn(fault.paths, "", f"{fault.text} (answered by {callback_name(action)} with error {fault.code})")
     return Checked(warnings=_unique(reader))
 
 

@@ -15,7 +15,6 @@ from bpp.dialects.v1.reading import shown
 from bpp.messages import ErrorReply, Note
 
 ERROR_CODES = {
-    "wire": "30000",
     "expired": "30000",
     "provider-unknown": "30001",
     "location-unknown": "30002",
