@@ -12,8 +12,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from launcher import environ, places, ports, processes, running, serve, venv
+from launcher import environ, keys, places, ports, processes, running, serve, venv
 from launcher.group import Group
+from launcher.keys import LocalKeys
 from launcher.places import CLONE, Places
 from launcher.problems import USAGE, ProblemError, StopRequestedError
 from launcher.running import HomeLock, State
@@ -24,7 +25,6 @@ STEPS = 7
 SANDBOX_START_S = 30.0
 SUBSCRIBER = "bpp.voltbazaar.localhost"
 KEY_ID = "demo-1"
-KEY_NAMES = ("signing", "signing-public", "encryption", "encryption-public")
 
 
 @dataclass(frozen=True)
@@ -129,11 +129,11 @@ class _Demo:
 
     def _inside(self, group: Group) -> int:
         self._timed("Servers", group.start_servers)
-        keys = self._keys(group)
-        group.env.update(self._settings(keys))
+        own = keys.local(group)
+        group.env.update(self._settings(own))
         self._timed("Database", lambda: self._prepare(group))
         self._timed("City", lambda: self._seed(group))
-        self._timed("Network", lambda: self._network(group, keys))
+        self._timed("Network", lambda: self._network(group, own))
         provider = self.ports.url(self.ports.provider)
         running.tell(self.where, State(pid=os.getpid(), command="demo", url=provider, settled=True), group.env)
         self._say("Journey", "signed, over HTTP, from search to rating")
@@ -157,23 +157,13 @@ class _Demo:
         moved = "" if base == self.told.port_base else " (moved to the next free base)"
         self._say("Ports", f"{base} to {base + 3}{moved}")
 
-    def _keys(self, group: Group) -> dict[str, str]:
-        """The demo's key pair, made once and kept in the home."""
-        paths = {name: self.where.secrets / f"demo-{name}" for name in KEY_NAMES}
-        if not all(path.exists() for path in paths.values()):
-            for path, text in zip(paths.values(), group.ask_inside("make-keys").split(), strict=True):
-                environ.write_private(path, text)
-        return {name: path.read_text().strip() for name, path in paths.items()}
-
-    def _settings(self, keys: dict[str, str]) -> dict[str, str]:
-        return {
+    def _settings(self, own: LocalKeys) -> dict[str, str]:
+        return own.settings() | {
             "DEBUG": "1",
             "ALLOWED_HOSTS": environ.LOOPBACK,
             "BECKN_SUBSCRIBER_ID": SUBSCRIBER,
             "BECKN_SUBSCRIBER_URL": f"{self.ports.url(self.ports.provider)}/beckn",
             "BECKN_KEY_ID": KEY_ID,
-            "BECKN_SIGNING_PRIVATE_KEY": keys["signing"],
-            "BECKN_ENCRYPTION_PRIVATE_KEY": keys["encryption"],
             "BECKN_REGISTRY_URL": self.ports.url(self.ports.registry),
             "BECKN_ALLOW_PRIVATE_CALLBACKS": "1",
             "EV_POWER_SUPPLIER_URL": f"{self.ports.url(self.ports.supplier)}/api/v2",
@@ -190,7 +180,7 @@ class _Demo:
         group.manage("seed_city")
         return last_line(self.where.log / "manage.log")
 
-    def _network(self, group: Group, keys: dict[str, str]) -> str:
+    def _network(self, group: Group, own: LocalKeys) -> str:
         """The sandbox first: the provider asks its registry from the first message on."""
         at = self.ports
         log = self.where.log / "sandbox.log"
@@ -202,8 +192,8 @@ class _Demo:
             "supplier-port": str(at.supplier),
             "bpp-id": SUBSCRIBER,
             "bpp-url": group.env["BECKN_SUBSCRIBER_URL"],
-            "bpp-public-key": keys["signing-public"],
-            "bpp-encryption-public-key": keys["encryption-public"],
+            "bpp-public-key": own.signing_public,
+            "bpp-encryption-public-key": own.encryption_public,
             "bpp-key-id": KEY_ID,
             "events-url": f"{at.url(at.provider)}/events",
             "events-token": group.env["EVENTS_TOKEN"],

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import subprocess
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from urllib.parse import urlsplit
@@ -22,6 +24,7 @@ from launcher.venv import Venv
 DRAIN_S = 22.0
 SERVER_STOP_S = 30.0
 READY_S = 90.0
+REFUSING_S = 15.0  # a server that answers but stays unready lacks a setting, not time
 WATCH_S = 0.2
 
 
@@ -94,6 +97,11 @@ class Group:
             cwd=CLONE,
         )
 
+    def start_manage(self, name: str, *arguments: str) -> Child:
+        """Start a management command that ends by itself; whoever starts it waits for it."""
+        command = [self.venv.python, "manage.py", *arguments]
+        return processes.start(name, command, env=self.env, log=self.where.log / f"{name}.log", cwd=CLONE)
+
     def start_app(self, name: str, command: Sequence[str | Path], *, env: dict[str, str] | None = None) -> Child:
         """Start one app whose end ends the group."""
         log = self.where.log / f"{name}.log"
@@ -113,17 +121,25 @@ class Group:
                 )
 
     def wait_until_ready(self, url: str) -> None:
-        """Until /readyz answers 200. Raises: ProblemError with the readiness answer when it does not."""
-        deadline = time.monotonic() + READY_S
-        said = "no answer yet"
-        while time.monotonic() < deadline:
+        """Until /readyz answers 200. Raises: ProblemError with its words when it says no for long, or nothing."""
+        started = time.monotonic()
+        deadline = started + READY_S
+        refused = False
+        while True:
             processes.STOP.check()
             self.check_alive()
-            ready, said = probe(f"{url}/readyz", host=_host_header(self.env, url))
-            if ready:
+            answer = probe(f"{url}/readyz", host=_host_header(self.env, url))
+            if answer.status == 200:
                 return
+            if answer.status and not refused:
+                refused, deadline = True, min(deadline, time.monotonic() + REFUSING_S)
+            if time.monotonic() >= deadline:
+                break
             time.sleep(WATCH_S)
-        raise ProblemError(f"{url}/readyz is not green after {READY_S:.0f} s: {said}", fix=f"read {self.where.log}")
+        waited_s = time.monotonic() - started
+        raise ProblemError(
+            f"{url}/readyz is not green after {waited_s:.0f} s: {answer.text}", fix=f"read {self.where.log}"
+        )
 
     def watch(self) -> None:
         """Until a stop is asked for (returns) or a child ends (Raises: ProblemError)."""
@@ -174,21 +190,32 @@ def _host_header(env: dict[str, str], url: str) -> str:
     return names[0].lstrip(".")
 
 
-def probe(url: str, *, host: str, timeout_s: float = 3.0) -> tuple[bool, str]:
-    """Does this address answer 200, and what did it say?"""
+@dataclass(frozen=True)
+class Answer:
+    """What an address said: `status` is 0 when nobody answered."""
+
+    status: int
+    text: str
+
+
+def probe(url: str, *, host: str, timeout_s: float = 3.0) -> Answer:
+    """Ask a loopback address, past any proxy."""
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     request = urllib.request.Request(url, headers={"Host": host})  # noqa: S310 - an address we built
     try:
         with opener.open(request, timeout=timeout_s) as answer:
-            return answer.status == 200, _brief(answer.read(4096))
+            return Answer(answer.status, "")
     except urllib.error.HTTPError as err:
-        return False, f"{err.code} {_brief(err.read(4096))}"
-    except OSError as err:
-        return False, str(err)
+        return Answer(err.code, f"{err.code} {_failures(err.read(8192))}")
+    except (OSError, http.client.HTTPException) as err:
+        return Answer(0, str(err))
 
 
-def _brief(body: bytes) -> str:
+def _failures(body: bytes) -> str:
+    """The failed parts of a readiness answer in its own words, or the start of whatever else was said."""
     try:
-        return json.dumps(json.loads(body))[:500]
-    except ValueError:
-        return " ".join(body.decode(errors="replace").split())[:200]
+        parts = json.loads(body)["parts"]
+        failed = [f"{name}: {part['text']}" for name, part in parts.items() if part["status"] == "failed"]
+    except (ValueError, KeyError, TypeError, AttributeError):
+        failed = []
+    return "; ".join(failed) or " ".join(body.decode(errors="replace").split())[:200]

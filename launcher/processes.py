@@ -149,12 +149,17 @@ def run_logged(
     name: str, command: Sequence[str | Path], *, env: Mapping[str, str], log: Path, cwd: Path, user: str | None = None
 ) -> None:
     """Run a command to its end with its output in `log`. Raises: ProblemError with the last lines when it fails."""
-    child = start(name, command, env=env, log=log, cwd=cwd, user=user)
+    shown = " ".join(str(part) for part in command[1:])
+    expect_success(start(name, command, env=env, log=log, cwd=cwd, user=user), shown)
+
+
+def expect_success(child: Child, shown: str) -> None:
+    """Wait for the child's end. Raises: ProblemError with its last lines when it fails."""
     code = finish(child)
     if code != 0:
-        shown = " ".join(str(part) for part in command[1:])
         raise ProblemError(
-            f"{name} failed with exit code {code} ({shown})\n{child.tail()}", fix=f"read {log}, then try again"
+            f"{child.name} failed with exit code {code} ({shown})\n{child.tail()}",
+            fix=f"read {child.log}, then try again",
         )
 
 

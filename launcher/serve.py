@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from launcher import environ, places, ports, running, venv
+from launcher import environ, keys, places, ports, processes, running, venv
 from launcher.group import Group
 from launcher.places import CLONE
 from launcher.problems import USAGE, ProblemError, StopRequestedError
@@ -49,6 +49,7 @@ def address() -> tuple[str, int]:
 
 def _run(group: Group, *, host: str, port: int) -> None:
     group.teller.say(group.start_servers())
+    keys.fill_in(group)
     prepare(group)
     start_provider(group, host=host, port=port)
     url = web_url(host, port)
@@ -66,8 +67,13 @@ def web_url(host: str, port: int) -> str:
 
 
 def prepare(group: Group) -> None:
-    group.manage("migrate", "--noinput", "--verbosity", "0")
-    group.manage("collectstatic", "--noinput", "--verbosity", "0")
+    """Bring the tables to head and collect the static files, both at once: they touch nothing in common."""
+    static = group.start_manage("static", "collectstatic", "--noinput", "--verbosity", "0")
+    try:
+        group.manage("migrate", "--noinput", "--verbosity", "0")
+        processes.expect_success(static, "collectstatic")
+    finally:
+        static.kill_group()
 
 
 def start_provider(group: Group, *, host: str, port: int) -> None:

@@ -39,7 +39,7 @@ def test_serve_answers_is_found_by_others_and_drains_on_sigterm(provider: Provid
 
 def test_serve_falls_as_a_whole_when_its_worker_is_killed(provider: Provider) -> None:
     provider.start()
-    os.kill(provider.pid_of("worker"), signal.SIGKILL)
+    os.kill(provider.pid_of("app worker"), signal.SIGKILL)
     assert provider.wait() == 1
     assert "worker ended with signal 9" in provider.said()
     provider.wait_until_nothing_runs()
