@@ -2,8 +2,9 @@
 
 from django.contrib import admin
 from django.urls import include, path
+from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
 
-from bpp import entrance, explorer, views
+from bpp import api, entrance, explorer, views
 
 urlpatterns = [
     path("", views.home, name="home"),
@@ -11,6 +12,10 @@ urlpatterns = [
     path("readyz", views.readyz, name="readyz"),
     path("metrics", views.metrics, name="metrics"),
     path("login/demo/<str:token>", entrance.demo_login, name="demo-login"),
+    path("api/messages/", api.MessagesView.as_view(), name="messages"),
+    path("api/", include(api.router.urls)),
+    path("api/schema/", SpectacularAPIView.as_view(), name="schema"),
+    path("api/docs/", SpectacularSwaggerView.as_view(url_name="schema"), name="docs"),
     path("", include("fulfillment.urls")),
     path("", include("support.urls")),
     path("admin/messages/", admin.site.admin_view(explorer.conversation_list), name="messages-list"),

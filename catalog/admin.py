@@ -39,6 +39,7 @@ class OperatorAdmin(TenantAdmin):
 
     operator_path = "pk"
     area = Area.OPERATOR
+    ordering = ("name",)
     list_display = ("name", "code", "station_count", "support_phone", "support_email", "active")
     search_fields = ("name", "code")
     inlines = (StaffInline,)
@@ -80,6 +81,7 @@ class OperatorStaffAdmin(TenantAdmin):
 @admin.register(Tariff)
 class TariffAdmin(TenantAdmin):
     form = TariffForm
+    ordering = ("name", "id")
     list_display = ("name", "code", "operator", "in_words", "gst_percent", "green", "plugs")
     list_filter = (("operator", OwnRelatedFilter), "green")
     search_fields = ("name", "code")
@@ -118,6 +120,7 @@ class StationAdmin(DeedsMixin, TenantAdmin):
     form = StationForm
     deeds = STATION_DEEDS
     inlines = (EvseInline,)
+    ordering = ("name", "id")
     list_display = ("name", "code", "operator", "city", "evse_count", "plug_count", "faults", "sale")
     list_filter = (("operator", OwnRelatedFilter), "published", ("city", admin.AllValuesFieldListFilter))
     search_fields = ("name", "code", "address", "city", "evses__uid")
@@ -178,6 +181,7 @@ class EvseAdmin(DeedsMixin, TenantAdmin):
     deeds = EVSE_DEEDS
     operator_path = "station__operator"
     inlines = (ConnectorInline,)
+    ordering = ("uid",)
     list_display = ("uid", "label", "station", "slot_number", "live", "status_at", "plug_count")
     list_filter = (("status", ChoicesDropdownFilter), ("station", OwnRelatedFilter))
     search_fields = ("uid", "label", "station__name", "station__code")
@@ -205,6 +209,7 @@ class EvseAdmin(DeedsMixin, TenantAdmin):
 class ConnectorAdmin(TenantAdmin):
     form = ConnectorForm
     operator_path = "evse__station__operator"
+    ordering = ("item_id",)
     list_display = ("item_id", "station", "standard", "current", "power", "vehicle", "tariff", "active")
     list_filter = ("active", ("current", ChoicesDropdownFilter), "standard", ("tariff", OwnRelatedFilter))
     search_fields = ("item_id", "standard", "evse__station__name")

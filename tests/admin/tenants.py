@@ -1,0 +1,113 @@
+"""A whole operator for tests: one row of every kind, its word in every text a page could show."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+import orjson
+from django.contrib.auth.models import User
+from django.db.models import Model
+
+from bpp.models import DeliveryAttempt, InboxMessage, OutboxMessage
+from catalog.models import Connector, Evse, EvseStatusChange, Operator, OperatorStaff, Station, Tariff
+from fulfillment.models import Command, Reading, Session, StationEvent
+from orders.models import Order
+from orders.services import confirm_order, init_order
+from support.models import Rating, Ticket
+from tests.factories.orders import ELEMENTS, a_confirm, an_init
+
+
+@dataclass
+class Tenant:
+    """One operator with its rows; `word` stands in every one of them and nowhere else."""
+
+    word: str
+    operator: Operator
+    order: Order
+    station: Station
+    connector: Connector
+    session: Session
+    ticket: Ticket
+    inbox: InboxMessage
+    outbox: OutboxMessage
+    rows: list[Model] = field(default_factory=list)
+
+    def staff(self, role: str = "operations") -> User:
+        """A plain staff user of this operator; no Django permission or group."""
+        user = User.objects.create_user(f"{role}-{self.operator.pk}", password="right-password-1", is_staff=True)
+        OperatorStaff.objects.create(user=user, operator=self.operator, role=role)
+        return user
+
+
+def make_tenant(word: str, now: datetime) -> Tenant:
+    operator = Operator.objects.create(code=f"{word}-op", name=f"{word} Operator", support_email=f"{word}@example.org")
+    tariff = Tariff.objects.create(operator=operator, code=f"{word}-t", name=f"{word} tariff", elements=ELEMENTS)
+    station = Station.objects.create(
+        operator=operator,
+        code=f"{word}-st",
+        name=f"{word} station",
+        city=f"{word} city",
+        latitude=Decimal("12.97"),
+        longitude=Decimal("77.59"),
+        published=True,
+    )
+    evse = Evse.objects.create(station=station, uid=f"{word}-E1", slot_number=1, status_at=now - timedelta(days=1))
+    connector = Connector.objects.create(
+        evse=evse, number="1", item_id=f"{evse.uid}*1", standard=f"{word}-plug", current="DC", max_power_w=30_000,
+        tariff=tariff,
+    )  # fmt: skip
+    order = _order(connector, word, now)
+    session, inbox, outbox, ticket, others = _around(order, word, now)
+    change = EvseStatusChange.objects.create(evse=evse, status="charging", at=now)
+    tenant = Tenant(word, operator, order, station, connector, session, ticket, inbox, outbox)
+    tenant.rows = [operator, tariff, station, evse, connector, change, order, session, inbox, outbox, ticket, *others]
+    tenant.rows += [order.quotes.get(), order.payment, order.reservations.get(), *order.events.all()]
+    return tenant
+
+
+def _order(connector: Connector, word: str, now: datetime) -> Order:
+    billing = {"name": f"{word} Driver"}
+    asked = {"transaction_id": f"{word}-tx", "bap_id": f"{word}.example.org", "now": now, "billing": billing}
+    order = init_order(**an_init(connector, **asked))
+    return confirm_order(**a_confirm(order, now=now, billing=billing))
+
+
+def _around(order: Order, word: str, now: datetime) -> tuple[Session, InboxMessage, OutboxMessage, Ticket, list[Model]]:
+    station = order.connector.evse.station
+    session = Session.objects.create(
+        order=order, evse=order.connector.evse, state="charging", card=f"{word}-card", remote_id=f"{word}-remote",
+        started_at=now, meter_start_wh=1000, meter_wh=3300, power_w=29_500, fault=f"{word} fault",
+    )  # fmt: skip
+    body = orjson.dumps({"context": {"action": "confirm"}, "message": {"note": f"{word} body"}})
+    inbox = InboxMessage.objects.create(
+        bap_id=order.bap_id, action="confirm", message_id=f"{word}-m1", transaction_id=order.transaction_id,
+        digest=b"\0" * 64, raw=body, authorization=f'Signature keyId="{word}"', received_at=now,
+        signer={"subscriber_id": order.bap_id, "key_id": "k1", "type": "BAP"}, state="done", done_at=now,
+        verdicts=[{"path": "$.context.ttl", "seen": f"{word} ttl", "note": "no ttl"}],
+        deadline_at=now + timedelta(minutes=10), order_id=order.pk, operator=order.operator,
+    )  # fmt: skip
+    outbox = OutboxMessage.objects.create(
+        bap_id=order.bap_id, action="on_confirm", message_id=f"{word}-m1", transaction_id=order.transaction_id,
+        url=f"https://{word}.example.org/beckn/on_confirm", body=body, answers=inbox, order_id=order.pk,
+        operator=order.operator, created_at=now, deadline_at=now + timedelta(minutes=10), state="dead",
+        reason=f"{word} reason", attempts=3,
+    )  # fmt: skip
+    ticket = Ticket.objects.create(
+        code=f"{word}-T1", operator=order.operator, order=order, subject=f"{word} subject", notes=f"{word} notes",
+        reply_due_at=now + timedelta(hours=4),
+    )  # fmt: skip
+    others: list[Model] = [
+        DeliveryAttempt.objects.create(
+            message=outbox, at=now, wait_ms=12, status=500, outcome="error", response=f"{word} answer"
+        ),
+        Reading.objects.create(session=session, at=now, energy_wh=3300, power_w=29_500, reason=f"{word} reading"),
+        Command.objects.create(session=session, key=f"{word}-key", name="start", request={"card": f"{word}-card"}),
+        StationEvent.objects.create(
+            source=f"{word}-source", event_id=f"{word}-1", type="faulted.v1", time=now, data={"note": word},
+            station=station,
+        ),
+        Rating.objects.create(order=order, category="Order", target=f"{word}-o", value=4, comment=f"{word} comment"),
+    ]  # fmt: skip
+    return session, inbox, outbox, ticket, others
