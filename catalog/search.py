@@ -50,7 +50,7 @@ class Span(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Offer:
-    """A connector that can be found; `words` is its free text in lower case, `payload` belongs to the caller alone."""
+    """A connector that can be found; `words` is its free text as `words()` makes it, `payload` is the caller's."""
 
     connector_id: int
     item_id: str
@@ -114,6 +114,11 @@ class Found:
 Check = Callable[[Offer], bool]
 
 
+def words(*texts: str) -> str:
+    """The words of texts in lower case, a space before each, so that the beginning of a word can be looked for."""
+    return "".join(f" {word}" for text in texts for word in re.findall(r"\w+", text.casefold()))
+
+
 class _State:
     """All offers at one time: by station, by item, and by connector type in trees of stations."""
 
@@ -133,10 +138,11 @@ class _State:
         self._put_points(station_id, old, offers)
         kept = {offer.item_id for offer in offers}
         for gone in old:
-            if gone.item_id not in kept:
-                self.items.pop(gone.item_id, None)
-        if old and (not offers or offers[0].station != old[0].station):
-            self.codes.pop(old[0].station, None)
+            # An item that has moved may stand under its new station already.
+            if gone.item_id not in kept and self.items[gone.item_id].station_id == station_id:
+                del self.items[gone.item_id]
+        if old and self.codes.get(old[0].station) == station_id:
+            del self.codes[old[0].station]
         if offers:
             self.stations[station_id] = offers
             self.codes[offers[0].station] = station_id
@@ -311,8 +317,8 @@ def _seller_checks(query: Query) -> list[Check]:
         checks.append(lambda offer: offer.item_id == query.item)
     if query.category:
         checks.append(lambda offer: offer.green and query.category == GREEN_TARIFF)
-    if words := [word for word in re.findall(r"\w+", query.text.casefold()) if word not in GENERIC_WORDS]:
-        checks.append(lambda offer: all(word in offer.words for word in words))
+    if wanted := [f" {word}" for word in words(query.text).split() if word not in GENERIC_WORDS]:
+        checks.append(lambda offer: all(word in offer.words for word in wanted))
     return checks
 
 

@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 from catalog.models import Connector, Evse, Operator, Station, Tariff
 from catalog.opening import ALWAYS, Opening, known_zone, opening
 from catalog.plugs import PLAIN_NAMES
-from catalog.search import Index, Offer
+from catalog.search import Index, Offer, words
 from catalog.tariffs import NoTariff, Schedule, price_at, schedule
 from core.money import Money
 
@@ -22,6 +22,17 @@ log = logging.getLogger(__name__)
 # A row carries the time it was written, not the time its transaction became visible; a transaction may last this long.
 OVERLAP = timedelta(seconds=10)
 BATCH = 2000
+# Cities that many still call by their former name.
+OTHER_NAMES = {
+    "bengaluru": "Bangalore",
+    "chennai": "Madras",
+    "gurugram": "Gurgaon",
+    "kochi": "Cochin",
+    "kolkata": "Calcutta",
+    "mumbai": "Bombay",
+    "mysuru": "Mysore",
+    "thiruvananthapuram": "Trivandrum",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -229,4 +240,6 @@ def _opening(station: Station) -> Opening | None:
 @lru_cache(maxsize=65_536)
 def _words(place: tuple[str, ...], standard: str, *, current: str, green: bool) -> str:
     plain = PLAIN_NAMES.get(standard, "")
-    return " ".join((*place, standard, plain, plain.replace(" ", ""), current, "green" if green else "")).casefold()
+    other_names = [OTHER_NAMES.get(text.casefold(), "") for text in place]
+    kind = (standard, plain, plain.replace(" ", ""), current, "green" if green else "")
+    return words(*place, *other_names, *kind)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from django.db import IntegrityError, transaction
+from django.db import DataError, IntegrityError, transaction
 from django.db.models import F, Model, Q
 
 from catalog.models import Connector, Evse, EvseStatusChange, Operator, Station, Tariff
@@ -121,7 +121,10 @@ def import_tariffs(operator: Operator, document: object, *, now: datetime) -> Im
     reading = Reading()
     report = ImportReport()
     for data in read_tariffs(document, reading, now):
-        save_tariff(operator, data, report)
+        try:
+            save_tariff(operator, data, report)
+        except (IntegrityError, DataError) as err:
+            report.refused.append(_contradiction(f"tariff {data.code}", data.path, err))
     return _with_remarks(report, reading)
 
 
@@ -150,9 +153,8 @@ def save_location(
             _Importing(operator, data, now=now, driver=driver, report=report).save()
     except Refused as refusal:
         return ImportReport(refused=[refusal.remark])
-    except IntegrityError as err:
-        text = f"station {data.code} contradicts what is stored: {str(err).splitlines()[0]}"
-        return ImportReport(refused=[Remark(data.path, text)])
+    except (IntegrityError, DataError) as err:
+        return ImportReport(refused=[_contradiction(f"station {data.code}", data.path, err)])
     return report
 
 
@@ -318,6 +320,10 @@ def _write(row: Model, name: str, values: dict[str, Any], report: ImportReport) 
         report.changed.append(f"{name}: {', '.join(differing)}")
     else:
         report.unchanged.append(name)
+
+
+def _contradiction(name: str, path: str, err: Exception) -> Remark:
+    return Remark(path, f"{name} cannot be stored: {str(err).splitlines()[0]}")
 
 
 def _with_remarks(report: ImportReport, reading: Reading) -> ImportReport:

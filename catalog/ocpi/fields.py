@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -85,6 +86,11 @@ def a_list(entry: Mapping[str, Any], path: str, name: str) -> list[Any]:
     if not isinstance(value, list):
         raise Refused(f"{path}.{name}", f"{shown(value)} is not a list")
     return value
+
+
+def plain(value: Any) -> Any:
+    """A part of a document as it can be stored: numbers that JSON does not know become texts."""
+    return json.loads(json.dumps(value, default=str))
 
 
 def a_number(entry: Mapping[str, Any], path: str, name: str) -> int:

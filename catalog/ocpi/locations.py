@@ -18,6 +18,7 @@ from catalog.ocpi.fields import (
     a_text,
     an_id,
     display_text,
+    plain,
     shown,
     unwrapped,
     written,
@@ -291,4 +292,4 @@ def _hours(entry: Mapping[str, Any], path: str, zone: str) -> dict[str, Any]:
         opening(hours, zone)
     except OpeningFault as fault:
         raise Refused(f"{path}.opening_times.{fault.path}", fault.text) from fault
-    return dict(hours)
+    return dict(plain(hours))

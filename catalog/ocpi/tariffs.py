@@ -16,6 +16,7 @@ from catalog.ocpi.fields import (
     a_moment,
     an_id,
     display_text,
+    plain,
     shown,
     unwrapped,
     written,
@@ -57,7 +58,7 @@ def tariff_document(data: TariffData, last_updated: datetime) -> dict[str, Any]:
         | {
             "price_components": [
                 component
-                | {"price": float(component["price"])}
+                | {"price": float(component["price"]), "step_size": 1}
                 | ({} if data.gst_percent is None else {"vat": float(data.gst_percent)})
                 for component in element["price_components"]
             ]
@@ -139,7 +140,7 @@ def _gst(elements: list[Any], path: str) -> Decimal | None:
     if not 0 <= rate <= 100:
         seen = ", ".join(sorted(rates))
         raise Refused(f"{path}.elements", f"vat {seen}: give one tax rate from 0 to 100 per cent for the whole tariff")
-    return rate
+    return rate.quantize(Decimal("0.01"))
 
 
 def _canonical(elements: list[Any]) -> list[dict[str, Any]]:
@@ -147,9 +148,8 @@ def _canonical(elements: list[Any]) -> list[dict[str, Any]]:
     kept: list[dict[str, Any]] = []
     for element in elements:
         components = [
-            {"type": component["type"], "price": str(component["price"]), "step_size": component.get("step_size", 1)}
-            for component in element["price_components"]
+            {"type": component["type"], "price": str(component["price"])} for component in element["price_components"]
         ]
         limits = {name: value for name, value in (element.get("restrictions") or {}).items() if value is not None}
-        kept.append({"price_components": components} | ({"restrictions": limits} if limits else {}))
+        kept.append({"price_components": components} | ({"restrictions": plain(limits)} if limits else {}))
     return kept

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from decimal import Decimal
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -126,6 +127,21 @@ def test_import_refuses_the_station_of_another_operator(operator: Operator) -> N
     StationFactory.create(code="LOC1", name="Theirs")
     assert [remark.path for remark in locations(operator, LOCATION).refused] == ["$[0].id"]
     assert Station.objects.get().name == "Theirs"
+
+
+def test_import_refuses_what_cannot_be_stored(operator: Operator) -> None:
+    report = locations(operator, LOCATION | {"address": "Road \0"}, LOCATION | {"id": "LOC2", "evses": []})
+    assert [remark.path for remark in report.refused] == ["$[0]"]
+    assert report.added == ["station LOC2"]
+    odd = TARIFF | {"tariff_alt_text": [{"language": "en", "text": "\0"}]}
+    assert [remark.path for remark in import_tariffs(operator, [odd], now=timezone.now()).refused] == ["$[0]"]
+
+
+def test_import_takes_numbers_of_any_kind(operator: Operator) -> None:
+    text = json.dumps([TARIFF | {"id": "T2"}]).replace('"step_size": 1', '"step_size": 1.0').replace("18.5", "18.50")
+    report = import_tariffs(operator, json.loads(text, parse_float=Decimal), now=timezone.now())
+    assert (report.refused, report.notes) == ([], [])
+    assert Tariff.objects.get(code="T2").elements[1]["price_components"][0]["price"] == "18.50"
 
 
 def written(tmp_path: Path, name: str, content: object) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from math import asin, cos, radians, sin, sqrt
@@ -15,7 +16,7 @@ from hypothesis import strategies as st
 from bpp.messages import Circle, Window
 from catalog.opening import opening
 from catalog.places import EARTH_RADIUS_M
-from catalog.search import Found, Index, Offer, Query
+from catalog.search import Found, Index, Offer, Query, words
 
 NOW = datetime(2026, 2, 2, 6, 0, tzinfo=UTC)
 HERE = Circle(12.97, 77.59, 5_000)
@@ -38,7 +39,7 @@ def an_offer(number: int = 1, **fields: Any) -> Offer:
         "standard": KINDS[0],
         "current": "DC",
         "max_power_w": 30_000,
-        "words": "sample station indiranagar ccs2",
+        "words": words("Sample Station, Indiranagar", "CCS2"),
     }
     return Offer(**(facts | fields))
 
@@ -139,6 +140,9 @@ def test_find_across_the_date_line() -> None:
         ({"text": ""}, True),
         ({"text": "EV charger"}, True),
         ({"text": "EV chargers in Indiranagar"}, True),
+        ({"text": "Indira-nagar"}, False),
+        ({"text": "indira"}, True),
+        ({"text": "nagar"}, False),
         ({"text": "Koramangala"}, False),
         ({"connector_types": frozenset({KINDS[0]})}, True),
         ({"connector_types": frozenset({KINDS[1]})}, False),
@@ -249,3 +253,28 @@ def test_replace_station_moves_changes_and_removes() -> None:
 def test_many_stations_at_one_place_are_all_found() -> None:
     index = loaded(*(an_offer(number) for number in range(100)))
     assert len(index.find(Query(near=HERE), NOW, limit=1000)) == 100
+
+
+def test_an_item_that_moved_is_found_at_its_new_station() -> None:
+    index = loaded(an_offer(1))
+    index.replace_station(2, [replace(an_offer(1), station_id=2, station="ST2")])
+    index.remove_station(1)
+    found = index.item("E0001*1")
+    assert found is not None
+    assert found.station_id == 2
+
+
+def test_readers_never_miss_a_station_that_only_changes() -> None:
+    index = loaded(*(an_offer(number, longitude=77.59 + number / 1e5) for number in range(200)))
+    query = Query(near=HERE, connector_types=frozenset({KINDS[0]}))
+
+    def change() -> None:
+        for turn in range(2_000):
+            number = turn % 200
+            index.replace_station(number, [an_offer(number, longitude=77.59 + number / 1e5, status="charging")])
+
+    with ThreadPoolExecutor(1) as pool:
+        changing = pool.submit(change)
+        while not changing.done():
+            assert len(index.find(query, NOW, limit=500)) == 200
+        changing.result()

@@ -55,6 +55,12 @@ def test_load_shows_what_is_on_sale() -> None:
     assert hit.offer.payload == 18
 
 
+@pytest.mark.parametrize("text", ["EV charging in Bangalore", "type 2", "Type2", "sample operator", "560001"])
+def test_load_knows_what_places_and_plugs_are_called(text: str) -> None:
+    ConnectorFactory.create(standard="IEC_62196_T2", evse__station__postal_code="560001")
+    assert loaded().find(Query(text=text), NOW)
+
+
 @pytest.mark.parametrize(
     "fields",
     [
