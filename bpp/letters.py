@@ -118,13 +118,17 @@ def check_time_to_live(letter: Letter) -> None:
     dialect, default_s = dialects.choose(letter.context), settings.BECKN_DEFAULT_TTL_S
     now = letter.received_at
     try:
-        stale = dialect.stale(letter.document, now, default_s, skew_s=settings.BECKN_CLOCK_SKEW_S)
         deadline_at = dialect.deadline(letter.document, received_at=now, default_ttl_s=default_s)
+        if now <= deadline_at:
+            letter.deadline_at = min(deadline_at, now + timedelta(seconds=settings.BECKN_STATE_DEADLINE_S))
+            return
+        stale = dialect.stale(letter.document, now, default_s, skew_s=settings.BECKN_CLOCK_SKEW_S)
     except WireFault as err:
         raise nack("UNREADABLE", err.text, paths=err.paths, code=err.code) from err
     if stale is not None:
         raise nack("STALE", stale, paths="$.context.timestamp")
-    letter.deadline_at = min(deadline_at, now + timedelta(seconds=settings.BECKN_STATE_DEADLINE_S))
+    # The sender's clock is a little behind ours: the message still gets its answer, now.
+    letter.deadline_at = now + timedelta(seconds=settings.BECKN_CLOCK_SKEW_S)
 
 
 def row_of(letter: Letter, signer: KeyRow) -> Row:

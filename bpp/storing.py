@@ -8,15 +8,18 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import struct
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final, TypeVar
+from typing import Any, ClassVar, Final, Self, TypeVar
 
 import psycopg
 from django.db import connections
 from psycopg import AsyncConnection
+from psycopg.adapt import Dumper
 from psycopg.conninfo import make_conninfo
+from psycopg.pq import Format
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -26,11 +29,19 @@ MOST_WAITING: Final = 4096
 COMMIT_S: Final = 5.0
 RECONNECT_S: Final = (0.05, 0.2, 0.5, 1.0, 2.0)
 
+_COLUMNS: Final = (
+    *("bap_id", "action", "message_id", "transaction_id", "authorization", "gateway_authorization"),
+    *("signer", "verdicts"),
+)
 _INSERT = """
-INSERT INTO bpp_inboxmessage (bap_id, action, message_id, transaction_id, digest, raw, "authorization",
-    gateway_authorization, signer, verdicts, received_at, deadline_at, next_at)
-SELECT * FROM unnest(%b::text[], %b::text[], %b::text[], %b::text[], %b::bytea[], %b::bytea[], %b::text[], %b::text[],
-    %b::jsonb[], %b::jsonb[], %b::timestamptz[], %b::timestamptz[], %b::timestamptz[])
+INSERT INTO bpp_inboxmessage (bap_id, action, message_id, transaction_id, "authorization", gateway_authorization,
+    signer, verdicts, digest, raw, received_at, deadline_at, next_at)
+SELECT bap_id, action, message_id, transaction_id, auth, gateway, signer::jsonb, verdicts::jsonb, digest, raw,
+    received_at, deadline_at, next_at
+FROM unnest(%b::text[], %b::text[], %b::text[], %b::text[], %b::text[], %b::text[], %b::text[], %b::text[],
+    %b::bytea[], %b::bytea[], %b::timestamptz[], %b::timestamptz[], %b::timestamptz[])
+    AS given (bap_id, action, message_id, transaction_id, auth, gateway, signer, verdicts, digest, raw,
+        received_at, deadline_at, next_at)
 ON CONFLICT (bap_id, action, message_id) DO NOTHING
 RETURNING id, bap_id, action, message_id
 """
@@ -107,6 +118,41 @@ class _WorkFailed(Exception):
         super().__init__(str(fault))
         self.task = task
         self.fault = fault
+
+
+class _Texts(bytes):
+    """A one-dimensional text[] as PostgreSQL reads it in binary; made by hand, since that is where the time goes."""
+
+    element_oid: ClassVar[int] = 25
+
+    @classmethod
+    def of(cls, values: Sequence[bytes]) -> Self:
+        parts = [_ARRAY_HEAD.pack(1, 0, cls.element_oid, len(values), 1)]
+        for value in values:
+            parts += (_LENGTH.pack(len(value)), value)
+        return cls(b"".join(parts))
+
+
+class _Blobs(_Texts):
+    """The same for bytea[]."""
+
+    element_oid = 17
+
+
+class _TextsDumper(Dumper):
+    format = Format.BINARY
+    oid = 1009
+
+    def dump(self, obj: bytes) -> bytes:
+        return obj
+
+
+class _BlobsDumper(_TextsDumper):
+    oid = 1001
+
+
+_ARRAY_HEAD: Final = struct.Struct("!5i")
+_LENGTH: Final = struct.Struct("!i")
 
 
 def conninfo() -> str:
@@ -253,6 +299,8 @@ class Writer:
             connection = await AsyncConnection.connect(
                 self._conninfo, autocommit=True, prepare_threshold=1, application_name="voltbazaar-door"
             )
+            connection.adapters.register_dumper(_Texts, _TextsDumper)
+            connection.adapters.register_dumper(_Blobs, _BlobsDumper)
             await connection.execute("SET synchronous_commit = on")
             self._connection = connection
         except (psycopg.Error, OSError) as err:
@@ -284,19 +332,9 @@ async def _insert(connection: Connection, waiting: Sequence[_Waiting]) -> dict[K
         first.setdefault(each.row.key, each.row)
     rows = list(first.values())
     columns = (
-        [row.bap_id for row in rows],
-        [row.action for row in rows],
-        [row.message_id for row in rows],
-        [row.transaction_id for row in rows],
-        [row.digest for row in rows],
-        [row.raw for row in rows],
-        [row.authorization for row in rows],
-        [row.gateway_authorization for row in rows],
-        [row.signer for row in rows],
-        [row.verdicts for row in rows],
-        [row.received_at for row in rows],
-        [row.deadline_at for row in rows],
-        [row.next_at for row in rows],
+        *(_Texts.of([getattr(row, name).encode() for row in rows]) for name in _COLUMNS),
+        *(_Blobs.of([getattr(row, name) for row in rows]) for name in ("digest", "raw")),
+        *([getattr(row, name) for row in rows] for name in ("received_at", "deadline_at", "next_at")),
     )
     cursor = await connection.execute(_INSERT, columns)
     return {(bap_id, action, message_id): row_id for row_id, bap_id, action, message_id in await cursor.fetchall()}
