@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import hmac
+from collections.abc import Iterable
 
 from django.conf import settings
 from django.utils import timezone
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema
+from rest_framework.negotiation import BaseContentNegotiation
+from rest_framework.parsers import BaseParser
+from rest_framework.renderers import BaseRenderer, JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
@@ -18,11 +22,26 @@ from fulfillment.services import store_events
 BODY_LIMIT_BYTES = 262_144
 
 
+class AnyAccept(BaseContentNegotiation):
+    """JSON whatever the Accept header says: stations send odd ones, and an event must not be lost over it."""
+
+    def select_parser(self, request: Request, parsers: Iterable[BaseParser]) -> BaseParser:
+        return next(iter(parsers))
+
+    def select_renderer(
+        self, request: Request, renderers: Iterable[BaseRenderer], format_suffix: str | None = None
+    ) -> tuple[BaseRenderer, str]:
+        first = next(iter(renderers))
+        return first, first.media_type
+
+
 class EventsView(APIView):
     """CloudEvents from stations and the power supplier, with our bearer token."""
 
     authentication_classes: list[type] = []
     permission_classes: list[type] = []
+    renderer_classes = [JSONRenderer]
+    content_negotiation_class = AnyAccept
 
     @extend_schema(request=OpenApiTypes.OBJECT, responses={202: OpenApiTypes.OBJECT, 400: OpenApiTypes.OBJECT})
     def post(self, request: Request) -> Response:

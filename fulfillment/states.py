@@ -17,6 +17,7 @@ LIGHT_OFF = "light-off"
 # Giving back what a session that failed or was cancelled may still hold.
 UNDO = "undo"
 LIGHT_ERROR = "light-error"
+REPORT = "report"
 IDLE = "idle"
 DONE = "done"
 
@@ -32,10 +33,11 @@ NEXT = {
     UNLOCK: LIGHT_OFF,
     LIGHT_OFF: DONE,
     UNDO: LIGHT_ERROR,
-    LIGHT_ERROR: DONE,
+    LIGHT_ERROR: REPORT,
+    REPORT: DONE,
 }
 # A lamp that stays dark stops nobody.
-OPTIONAL = frozenset({LIGHT_ON, LIGHT_OFF, LIGHT_ERROR})
+OPTIONAL = frozenset({LIGHT_ON, LIGHT_OFF, LIGHT_ERROR, REPORT})
 
 # Session states → the states that may follow; the same table is walked by the tests.
 MOVES: dict[str, frozenset[str]] = {
@@ -70,6 +72,16 @@ def move(before: str, after: str) -> str:
     if after != before and after not in MOVES[before]:
         allowed = ", ".join(sorted(MOVES[before])) or "none, it is final"
         raise IllegalMoveError(f"a session that is {before} cannot become {after}; allowed: {allowed}")
+    return after
+
+
+def next_step(step: str, *, broken: bool) -> str:
+    """The step after `step`; where the station is `broken` its lamp turns red and its owner is told."""
+    after = NEXT[step]
+    if after == LIGHT_OFF and broken:
+        return LIGHT_ERROR
+    if after == LIGHT_ERROR and not broken:
+        return DONE
     return after
 
 

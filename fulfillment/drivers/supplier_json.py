@@ -70,16 +70,16 @@ def ack_of(content: dict[str, Any]) -> Ack:
     number = slot.get("number") if isinstance(slot, dict) else session.get("slotNumber")
     try:
         return Ack(
-            session_id=str(session.get("id") or ""),
-            slot_number=_whole(number, "slotNumber"),
+            session_id=_id(session.get("id")),
+            slot_number=_within(number, "slotNumber", least=1, most=32_767),
             status=str(session.get("status") or ""),
             started_at=_moment(session.get("startedAt"), "startedAt"),
             ended_at=_moment(session.get("endedAt"), "endedAt"),
-            meter_start_wh=_whole(session.get("meterStartWh"), "meterStartWh"),
-            meter_wh=_whole(session.get("meterWh"), "meterWh"),
-            energy_wh=_whole(session.get("energyWh"), "energyWh"),
-            power_w=_whole(session.get("powerW"), "powerW"),
-            soc_percent=_whole(session.get("soc"), "soc"),
+            meter_start_wh=_within(session.get("meterStartWh"), "meterStartWh", most=LARGEST_WH),
+            meter_wh=_within(session.get("meterWh"), "meterWh", most=LARGEST_WH),
+            energy_wh=_within(session.get("energyWh"), "energyWh", most=LARGEST_WH),
+            power_w=_within(session.get("powerW"), "powerW", most=LARGEST_W),
+            soc_percent=_within(session.get("soc"), "soc", most=100),
             paid=session.get("paid") is True,
             reference=str(content.get("paymentId") or session.get("paymentId") or ""),
         )
@@ -111,22 +111,16 @@ def station_event(type_: str, data: object, *, at: datetime) -> StationEvent | N
 
 
 def _reading(data: dict[str, Any], *, at: datetime) -> MeterValue:
-    energy_wh = _whole(data.get("energyWh"), "data.energyWh")
-    if energy_wh is None or not 0 <= energy_wh <= LARGEST_WH:
-        raise EventFormError("data.energyWh", data.get("energyWh"), "the register in Wh, a number from 0")
-    soc = _whole(data.get("soc"), "data.soc")
-    if soc is not None and not 0 <= soc <= 100:
-        raise EventFormError("data.soc", soc, "percent from 0 to 100")
-    power_w = _whole(data.get("powerW"), "data.powerW")
-    if power_w is not None and not 0 <= power_w <= LARGEST_W:
-        raise EventFormError("data.powerW", power_w, "W, a number from 0")
+    energy_wh = _within(data.get("energyWh"), "data.energyWh", most=LARGEST_WH)
+    if energy_wh is None:
+        raise EventFormError("data.energyWh", None, "the register in Wh, a number from 0")
     return MeterValue(
         at=_moment(data.get("timestamp"), "data.timestamp") or at,
         energy_wh=energy_wh,
-        power_w=power_w,
+        power_w=_within(data.get("powerW"), "data.powerW", most=LARGEST_W),
         current_a=_decimal(data.get("currentA"), "data.currentA"),
         voltage_v=_decimal(data.get("voltageV"), "data.voltageV"),
-        soc_percent=soc,
+        soc_percent=_within(data.get("soc"), "data.soc", most=100),
     )
 
 
@@ -141,8 +135,8 @@ def _slot(data: dict[str, Any], *, needed: bool) -> int | None:
     value = data.get("slotNumber")
     if value is None and not needed:
         return None
-    number = _whole(value, "data.slotNumber")
-    if number is None or not 1 <= number <= 32_767:
+    number = _within(value, "data.slotNumber", least=1, most=32_767)
+    if number is None:
         raise EventFormError("data.slotNumber", value, "a whole number from 1")
     return number
 
@@ -155,15 +149,23 @@ def _slot_status(data: dict[str, Any]) -> str:
     return word
 
 
-def _whole(value: object, path: str) -> int | None:
-    """A whole number; fractions are cut, since a register never shows energy that has not flowed."""
+def _id(value: object) -> str:
+    if value is None:
+        return ""
+    if not isinstance(value, str | int) or len(str(value)) > 128:
+        raise EventFormError("id", value, "a text of 1 to 128 characters")
+    return str(value)
+
+
+def _within(value: object, path: str, *, most: int, least: int = 0) -> int | None:
+    """A whole number within limits; fractions are cut, since a register never shows energy that has not flowed."""
     if value is None:
         return None
     if isinstance(value, bool) or not isinstance(value, int | float | Decimal):
         raise EventFormError(path, value, "a number")
     number = Decimal(str(value)) if isinstance(value, float) else Decimal(value)
-    if not number.is_finite() or abs(number) > LARGEST_WH:
-        raise EventFormError(path, value, f"a finite number up to {LARGEST_WH}")
+    if not number.is_finite() or not least <= int(number) <= most:
+        raise EventFormError(path, value, f"a number from {least} to {most}")
     return int(number)
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.conf import settings
-from django.db import transaction
+from django.db import OperationalError, transaction
 from django.db.models import Q
 from django.utils import timezone
 
@@ -24,11 +24,15 @@ from fulfillment.drivers.base import Ack
 from fulfillment.models import Command, Session
 from fulfillment.services import following
 from fulfillment.services.asking import Claim, ask
+from fulfillment.services.running import abandon
 from fulfillment.services.sessions import lock_session
+from orders.models import Order
 
 log = logging.getLogger(__name__)
 
 KEYS = uuid.UUID("2d1f0f0a-6a37-5c0e-8f53-7b9f6f5f1f2e")
+RUNNING = (Session.State.STARTING, Session.State.CHARGING, Session.State.PAUSED, Session.State.ENDING)
+REST_S = 30
 # Steps that only read, so that there is nothing to repeat by accident.
 READS = frozenset({states.CONFIRM, states.WATCH})
 
@@ -47,7 +51,14 @@ def advance_due(now: datetime | None = None, *, limit: int = 16) -> int:
         claim = claim_next(now or timezone.now())
         if claim is None:
             return done
-        settle(claim, perform(claim), now=now or timezone.now())
+        answer = perform(claim)
+        try:
+            settle(claim, answer, now=now or timezone.now())
+        except OperationalError:
+            raise
+        except Exception:
+            log.exception("an answer could not be settled", extra={"session": claim.session_id, "step": claim.step})
+            _postpone(claim, now or timezone.now())
     return limit
 
 
@@ -105,6 +116,9 @@ def settle(claim: Claim, answer: Answer, *, now: datetime) -> bool:
     _note(claim, answer, now)
     session.lease_until = None
     following.take_facts(session, answer.ack)
+    if order.state != Order.State.ACTIVE and session.state in RUNNING:
+        abandon(session, now=now)
+        return True
     if (session.state, session.step) != (claim.state, claim.step):
         # Somebody wished otherwise while the station was asked: the new step is due already.
         session.save()
@@ -116,9 +130,19 @@ def settle(claim: Claim, answer: Answer, *, now: datetime) -> bool:
     return True
 
 
+def _postpone(claim: Claim, now: datetime) -> None:
+    """Let a session that broke us rest, so that it does not keep the others waiting."""
+    Session.objects.filter(pk=claim.session_id, token=claim.token).update(
+        lease_until=None, next_at=now + timedelta(seconds=REST_S)
+    )
+
+
 def _intend(session: Session, key: str) -> bool:
     """Put the intent of a step on record; True where it may have been carried out before."""
-    command, made = Command.objects.get_or_create(key=key, defaults={"session": session, "name": session.step})
+    request = {"station": session.evse.station.code, "slot": session.slot_number, "session": session.remote_id}
+    command, made = Command.objects.get_or_create(
+        key=key, defaults={"session": session, "name": session.step, "request": request}
+    )
     command.attempts += 1
     command.state = Command.State.INTENT
     command.save(update_fields=["attempts", "state"])

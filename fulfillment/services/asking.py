@@ -81,6 +81,10 @@ def _undo(claim: Claim, driver: StationDriver) -> Ack | None:
     return driver.release(claim.station, claim.card, key=claim.key)
 
 
+def _report(claim: Claim, driver: StationDriver) -> None:
+    driver.support(claim.station, claim.fault or "a session did not come about", key=claim.key)
+
+
 def _light(light: Light) -> Callable[[Claim, StationDriver], None]:
     def show(claim: Claim, driver: StationDriver) -> None:
         driver.signal(claim.station, claim.slot, light, key=claim.key)
@@ -101,4 +105,5 @@ CALLS: dict[str, Callable[[Claim, StationDriver], Ack | None]] = {
     states.LIGHT_OFF: _light(WHITE),
     states.UNDO: _undo,
     states.LIGHT_ERROR: _light(RED),
+    states.REPORT: _report,
 }

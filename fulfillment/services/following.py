@@ -26,6 +26,7 @@ from orders.models import Order
 
 # The station's own word that there is nothing to stop; a wrong token or a bad day is not that.
 GONE = frozenset({404, 409, 410})
+SILENT = "station silent"
 MOST_LIGHT_TRIES = 3
 MOST_PAY_TRIES = 5
 
@@ -124,7 +125,7 @@ def _unwatched(order: Order, session: Session, *, now: datetime) -> None:
         begin_stop(order, session, now=now, reason=reason)
     elif now - heard_at >= timedelta(seconds=states.PROVISIONAL_AFTER_S):
         session.fault = f"the station is silent since {heard_at.isoformat()}"
-        session.stop_reason = "station silent"
+        session.stop_reason = SILENT
         finish(order, session, None, now=now, next_step=states.UNDO)
     else:
         soon = now + timedelta(seconds=states.wait_s(session.attempts, step=session.step))
@@ -133,9 +134,9 @@ def _unwatched(order: Order, session: Session, *, now: datetime) -> None:
 
 
 def _go_on(order: Order, session: Session, *, now: datetime) -> None:
-    session.step = states.NEXT[session.step]
-    if session.step == states.LIGHT_ERROR and session.state == Session.State.CANCELLED:
-        session.step = states.DONE
+    _close_commands(session)
+    broken = session.state == Session.State.FAILED or session.stop_reason in {FAULT, SILENT}
+    session.step = states.next_step(session.step, broken=broken)
     session.attempts = 0
     session.next_at = now
     if session.step == states.WATCH:
@@ -145,6 +146,14 @@ def _go_on(order: Order, session: Session, *, now: datetime) -> None:
         session.next_at = None
     session.updated_at = now
     session.save()
+
+
+def _close_commands(session: Session) -> None:
+    """No intent stays open once its step is left; giving back settles every earlier one."""
+    left = session.commands.filter(state__in=[Command.State.INTENT, Command.State.UNKNOWN])
+    if session.step != states.UNDO:
+        left = left.filter(name=session.step)
+    left.update(state=Command.State.REFUSED)
 
 
 def _may_come_late(session: Session, now: datetime) -> bool:

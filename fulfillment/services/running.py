@@ -64,6 +64,8 @@ def finish(order: Order, session: Session, ack: Ack | None, *, now: datetime, ne
     start_wh, stop_wh, doubt = final_registers(session, ack)
     session.meter_start_wh, session.meter_stop_wh = start_wh, stop_wh
     session.meter_wh, session.power_w = stop_wh, 0
+    if ack is not None and ack.soc_percent is not None:
+        session.soc_percent = ack.soc_percent
     session.fault = "; ".join(part for part in (session.fault, doubt) if part)
     started_at = session.started_at or now
     session.ended_at = max(started_at, _believable(ack.ended_at if ack else None, started_at, now))
@@ -97,6 +99,14 @@ def fail(order: Order, session: Session, *, now: datetime, reason: str) -> None:
     orders.mark_failed(order.pk, now=now, reason=reason[:500], actor=STATION)
     emit("out-of-order", session.card, {"stationId": session.evse.station.code, "error": {"message": reason}}, at=now)
     nudge_on_commit("process")
+
+
+def abandon(session: Session, *, now: datetime) -> None:
+    """The order was closed while its session ran: no bill is left to make, but the station must stop. Saves."""
+    session.state = states.move(session.state, S.FAILED)
+    session.fault, session.ended_at = "the order was closed while its session ran", now
+    start_undo(session, now=now)
+    session.save()
 
 
 def start_undo(session: Session, *, now: datetime) -> None:

@@ -129,7 +129,15 @@ def test_answer_that_is_no_json_object_is_an_unknown_outcome(body: bytes) -> Non
     assert failed.value.unknown
 
 
-@pytest.mark.parametrize("value", ["many", True, [], 1e300])
+@pytest.mark.parametrize(
+    "session", [{"id": "x" * 129}, {"id": {}}, {"slotNumber": 0}, {"slotNumber": 70_000}, {"soc": 101}, {"powerW": -1}]
+)
+def test_answer_beyond_every_limit_is_not_taken(session: dict[str, object]) -> None:
+    with pytest.raises(DriverError, match="not understood"):
+        ack_of({"session": session})
+
+
+@pytest.mark.parametrize("value", ["many", True, [], 1e300, -1])
 def test_answer_with_a_wrong_value_is_not_guessed(value: object) -> None:
     with pytest.raises(DriverError, match="meterWh"):
         ack_of({"session": {"id": "1", "meterWh": value}})

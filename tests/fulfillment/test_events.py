@@ -105,6 +105,11 @@ def test_binary_mode_is_read() -> None:
     assert StationEvent.objects.get().data == {"stationId": "LOC-1"}
 
 
+def test_odd_accept_header_does_not_lose_an_event() -> None:
+    body = event("recovered", {"stationId": "LOC-1"})
+    assert post(body, Accept="application/cloudevents+json").status_code == 202
+
+
 def test_batch_is_read() -> None:
     batch = [event("recovered", {"stationId": "LOC-1"}, id_=f"e-{number}") for number in range(3)]
     assert post(batch, kind="application/cloudevents-batch+json").status_code == 202
@@ -177,6 +182,44 @@ def test_slot_status_is_shown_in_the_catalogue() -> None:
     assert Evse.objects.get(pk=session.evse_id).status == Evse.Status.PREPARING
 
 
+def test_slot_that_turns_free_has_the_station_asked_about_our_session(supplier: FakeSupplier) -> None:
+    session = charging_session()
+    now = supplier.after(5)
+    supplier.rules.unplug(session.evse.station.code, 1)
+    assert run_steps(now) == 0, "it was asked a moment ago"
+    process(event("slot-status-changed", status_of(session) | {"status": "free"}, at=now), now)
+    run_steps(now)
+    session.refresh_from_db()
+    assert (session.state, session.stop_reason) == (Session.State.ENDED, "ended by the station")
+
+
+def test_fault_told_late_does_not_end_the_next_session(supplier: FakeSupplier) -> None:
+    session = charging_session()
+    old = NOW - timedelta(minutes=5)
+    process(event("faulted", status_of(session), at=old), supplier.after(5))
+    session.refresh_from_db()
+    assert session.state == Session.State.CHARGING
+
+
+def test_event_that_breaks_us_is_tried_again_and_then_set_aside(supplier: FakeSupplier) -> None:
+    session = charging_session()
+    now = supplier.after(60)
+    # An order that was closed behind our back refuses to end, which no event handler expects.
+    Order.objects.filter(pk=session.order_id).update(state="cancelled", fulfillment="charger-error")
+    body = event("faulted", status_of(session), at=now)
+    assert post(body).status_code == 202
+    for _ in range(5):
+        StationEvent.objects.filter(state="new").update(next_at=now)
+        fulfillment.process_events_due(now)
+    row = StationEvent.objects.get()
+    assert (row.state, row.attempts) == ("refused", 5)
+    assert "only an active order charges" in row.reason
+    session.refresh_from_db()
+    assert session.state == Session.State.CHARGING, "nothing half done"
+    run_steps(supplier.after(30))
+    assert supplier.session.status == "closed", "the station is stopped all the same"
+
+
 def test_older_status_does_not_replace_a_newer_one() -> None:
     session = waiting_session()
     process(event("slot-status-changed", status_of(session) | {"status": "charging"}, id_="new"), NOW)
@@ -201,6 +244,8 @@ def test_fault_while_charging_ends_the_session_and_bills_to_the_meter(
     assert session.energy_wh == 1000
     assert session.fault == "GroundFault: leak"
     assert session.order.fulfillment == Order.Fulfillment.CHARGER_ERROR
+    assert supplier.rules.leds[-1]["color"] == "red"
+    assert next(iter(supplier.rules.tickets.values()))["error"] == {"message": "GroundFault: leak"}
     assert Evse.objects.get(pk=session.evse_id).status == Evse.Status.FAULTED
 
 

@@ -8,6 +8,7 @@ from fulfillment import services as fulfillment
 from fulfillment import states
 from fulfillment.models import Command, Session
 from fulfillment.services.advancing import claim_next, perform, settle
+from orders.models import Quote
 from tests.factories.fulfillment import run_steps, starting_session
 from tests.factories.orders import NOW
 from tests.fulfillment.supplier import FakeSupplier
@@ -79,3 +80,20 @@ def test_wish_that_changed_while_the_station_was_asked_is_kept(supplier: FakeSup
     assert (session.state, session.step) == (Session.State.CANCELLED, states.UNDO)
     run_steps(supplier.at)
     assert supplier.session.status == "closed"
+
+
+def test_session_that_breaks_us_rests_and_the_others_go_on(supplier: FakeSupplier) -> None:
+    bad, good = starting_session(), starting_session()
+    run_steps(NOW)
+    # Without its offer the order cannot be billed.
+    Quote.objects.filter(order_id=bad.order_id).delete()
+    now = supplier.after(5)
+    for session in (bad, good):
+        fulfillment.request_stop(session.order_id, now)
+    run_steps(now)
+    for session in (bad, good):
+        session.refresh_from_db()
+    assert good.state == Session.State.ENDED
+    assert bad.state == Session.State.ENDING
+    assert bad.next_at is not None
+    assert bad.next_at > now

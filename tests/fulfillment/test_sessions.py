@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
 
 from catalog.models import Evse
-from core.errors import NotAllowed, Unavailable
+from core.errors import NotAllowed, NotFound, Unavailable
 from fulfillment import services as fulfillment
 from fulfillment import states
 from fulfillment.models import Command, Reading, Session
 from orders.models import Order, Quote
+from sandbox.meter import ChargingCurve
 from tests.factories.fulfillment import charging_session, later, run_steps, starting_session, waiting_session
-from tests.factories.orders import NOW, active_order, connector_on_sale
+from tests.factories.orders import NOW, active_order, connector_on_sale, draft_order, initiated_order
 from tests.fulfillment.supplier import FakeSupplier
 
 pytestmark = pytest.mark.django_db
@@ -129,6 +131,7 @@ def test_start_that_never_comes_about_is_given_up_and_the_slot_given_back(suppli
     assert session.order.fulfillment == F.CHARGER_ERROR
     assert supplier.rules.station(connector.evse.station.code).slots[1].status == "free"
     assert supplier.rules.leds[-1]["color"] == "red"
+    assert len(supplier.rules.tickets) == 1
 
 
 def test_start_confirmed_after_we_gave_up_is_stopped_at_once(supplier: FakeSupplier) -> None:
@@ -143,6 +146,8 @@ def test_start_confirmed_after_we_gave_up_is_stopped_at_once(supplier: FakeSuppl
     supplier.api.faults.clear()
     run_steps(supplier.after(30))
     assert supplier.session.status == "closed"
+    run_steps(supplier.after(60))
+    assert not Command.objects.filter(state__in=["intent", "unknown"]).exists()
     assert supplier.session.paid
 
 
@@ -245,6 +250,52 @@ def test_stop_while_starting_is_done_once_energy_flows(supplier: FakeSupplier) -
     run_steps(NOW)
     assert fresh(session).state == S.ENDED
     assert fresh(session).order.state == Order.State.COMPLETE
+
+
+def test_two_sessions_never_run_at_one_charger(supplier: FakeSupplier) -> None:
+    connector = connector_on_sale()
+    starting_session(connector)
+    second = active_order(connector, starts_at=later(86_400), ends_at=later(90_000))
+    with pytest.raises(Unavailable) as refused:
+        fulfillment.request_start(second.pk, NOW)
+    assert refused.value.code == "connector-busy"
+    assert Session.objects.filter(state=S.STARTING).count() == 1
+
+
+@pytest.mark.parametrize("make", [draft_order, initiated_order])
+def test_order_that_is_not_confirmed_cannot_be_started(make: Callable[[], Order]) -> None:
+    with pytest.raises(NotAllowed):
+        fulfillment.request_start(make().pk, NOW)
+
+
+def test_unknown_order_is_not_found() -> None:
+    with pytest.raises(NotFound):
+        fulfillment.request_start(999_999_999, NOW)
+
+
+def test_start_after_the_booked_time_is_refused() -> None:
+    session = waiting_session(starts_at=NOW, ends_at=later(1800))
+    with pytest.raises(NotAllowed, match="booked time"):
+        fulfillment.request_start(session.order_id, later(1801))
+
+
+def test_ended_by_time_where_time_was_ordered(supplier: FakeSupplier) -> None:
+    connector = connector_on_sale()
+    supplier.rules.add_station(connector.evse.station.code, curve=ChargingCurve(power_w=10_000))
+    session = charging_session(connector, quantity_kind="time", quantity=600)
+    run_steps(supplier.after(20))
+    run_steps(supplier.after(585))
+    session = fresh(session)
+    assert (session.state, session.stop_reason) == (S.ENDED, "booked time over")
+
+
+def test_full_vehicle_ends_the_session(supplier: FakeSupplier) -> None:
+    session = charging_session(quantity=60_000)
+    for _ in range(10):
+        run_steps(supplier.after(3600))
+    session = fresh(session)
+    assert (session.state, session.stop_reason, session.soc_percent) == (S.ENDED, "vehicle full", 100)
+    assert session.energy_wh == 32_000
 
 
 def test_faulted_charger_is_not_started() -> None:
