@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -264,6 +266,16 @@ def test_an_item_that_moved_is_found_at_its_new_station() -> None:
     assert found.station_id == 2
 
 
+@pytest.fixture
+def restless() -> Iterator[None]:
+    """Threads take turns as often as the interpreter can, so that a moment of disorder is seen."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    yield
+    sys.setswitchinterval(before)
+
+
+@pytest.mark.usefixtures("restless")
 def test_readers_never_miss_a_station_that_only_changes() -> None:
     index = loaded(*(an_offer(number, longitude=77.59 + number / 1e5) for number in range(200)))
     query = Query(near=HERE, connector_types=frozenset({KINDS[0]}))
