@@ -86,6 +86,12 @@ def test_answer_that_grows_too_long_is_cut_into_parts_that_stand_alone() -> None
         providers(part)
 
 
+def test_long_rows_do_not_push_a_part_over_the_limit() -> None:
+    hits = [replace(hit, item_tail=hit.item_tail + b" " * 6000) for hit in many(12)]
+    parts = catalog.split(hits, limit_bytes=20_000)
+    assert all(len(joined(part)) <= 20_000 for part in parts)
+
+
 def test_short_answer_stays_whole() -> None:
     hits = many(3)
     assert catalog.split(hits, limit_bytes=200_000) == [hits]
