@@ -281,7 +281,7 @@ def test_readers_never_miss_a_station_that_only_changes() -> None:
     query = Query(near=HERE, connector_types=frozenset({KINDS[0]}))
 
     def change() -> None:
-        for turn in range(2_000):
+        for turn in range(6_000):
             number = turn % 200
             index.replace_station(number, [an_offer(number, longitude=77.59 + number / 1e5, status="charging")])
 
