@@ -178,17 +178,23 @@ class Rig:
             return False
 
     def _commands(self) -> dict[str, list[str]]:
-        celery = [sys.executable, "-m", "celery", "-A", "bpp.celery:app"]
+        sabotaged = bool(self.env["SABOTAGE"])
+        web = "tests.verify.sabotaged_asgi:application" if sabotaged else "bpp.asgi:application"
+        celery = [sys.executable, "-m", "celery", "-A"]
+        celery.append("tests.verify.sabotaged_celery:app" if sabotaged else "bpp.celery:app")
+        worker = [
+            *(*celery, "worker", "--pool", "prefork", "--concurrency", self.env.get("CELERY_CONCURRENCY", "2")),
+            *("--loglevel", "WARNING", "--without-gossip", "--without-mingle"),
+        ]
         return {
             "web": [
-                *(sys.executable, "-m", "uvicorn", "bpp.asgi:application", "--host", "127.0.0.1"),
+                *(sys.executable, "-m", "uvicorn", web, "--host", "127.0.0.1"),
                 *("--port", str(self.port), "--loop", "uvloop", "--http", "httptools", "--no-access-log"),
                 *("--limit-concurrency", "1000", "--log-level", "warning"),
             ],
-            "worker": [
-                *(*celery, "worker", "--pool", "prefork", "--concurrency", self.env.get("CELERY_CONCURRENCY", "3")),
-                *("--loglevel", "WARNING", "--without-gossip", "--without-mingle"),
-            ],
+            "worker": [*worker, "--hostname", "worker@verify"],
+            "worker-1": [*worker, "--hostname", "worker-1@verify"],
+            "worker-2": [*worker, "--hostname", "worker-2@verify"],
             "beat": [*celery, "beat", "--loglevel", "WARNING", "--schedule", str(self.log / "beat"), "--pidfile", ""],
         }
 
