@@ -9,22 +9,25 @@ from __future__ import annotations
 import base64
 import hashlib
 from dataclasses import asdict, dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from django.conf import settings
 from django.db import transaction
+from django.db.models import Avg, Func, IntegerField, Value
+from django.db.models.functions import Extract
 from django.utils.crypto import salted_hmac
 
 from catalog.tariffs import describe
 from core.money import from_paise, total
-from fulfillment.models import Session, TrackLink
+from fulfillment.models import Reading, Session, TrackLink
 from fulfillment.services.running import reached_at
 from orders import selectors as order_selectors
 from orders.models import Order, Quote
 
 S = Session.State
 STALE_AFTER_S = 15
+CURVE_WIDTH, CURVE_HEIGHT = 60, 20
 SHORTEST_TOKEN, LONGEST_TOKEN = 22, 64
 
 WORDS = {
@@ -68,6 +71,8 @@ class Snapshot:
     problem: str
     lines: tuple[ReceiptLine, ...]
     total: str
+    curve: str
+    peak_w: int
 
     @property
     def energy_kwh(self) -> str:
@@ -82,13 +87,17 @@ class Snapshot:
         return f"{self.power_w / 1000:.1f}"
 
     @property
+    def peak_kw(self) -> str:
+        return f"{self.peak_w / 1000:.1f}"
+
+    @property
     def percent(self) -> int:
         """How much of the ordered energy has flowed."""
         return min(100, self.energy_wh * 100 // self.target_wh) if self.target_wh else 0
 
     def as_dict(self) -> dict[str, Any]:
         """The snapshot as JSON carries it."""
-        shown = {name: getattr(self, name) for name in ("energy_kwh", "target_kwh", "power_kw", "percent")}
+        shown = {name: getattr(self, name) for name in ("energy_kwh", "target_kwh", "power_kw", "peak_kw", "percent")}
         return asdict(self) | shown
 
 
@@ -132,6 +141,7 @@ def snapshot(order_id: int, now: datetime) -> Snapshot:
     billed = from_paise(quote.total_paise, quote.currency).wire
     age_s = _age_s(session, now) if live else None
     station = order.connector.evse.station
+    curve, peak_w = power_curve(session, now)
     return Snapshot(
         state=state,
         words=WORDS[state],
@@ -152,7 +162,34 @@ def snapshot(order_id: int, now: datetime) -> Snapshot:
         problem=_problem(order, session),
         lines=lines,
         total=billed if lines else "",
+        curve=curve,
+        peak_w=peak_w,
     )
+
+
+def power_curve(session: Session | None, now: datetime) -> tuple[str, int]:
+    """The power over the session as points of an SVG line in a box of 60 × 20, and its peak, W; empty without one."""
+    if session is None or session.started_at is None:
+        return "", 0
+    began_s, until_s = session.started_at.timestamp(), (session.ended_at or now).timestamp() + 0.001
+    if until_s <= began_s:
+        return "", 0
+    place = Func(
+        Extract("at", "epoch", tzinfo=UTC), Value(began_s), Value(until_s), Value(CURVE_WIDTH), function="width_bucket",
+        output_field=IntegerField(),
+    )  # fmt: skip
+    means = list(
+        Reading.objects.filter(session=session, accepted=True, power_w__isnull=False)
+        .annotate(place=place)
+        .values_list("place")
+        .annotate(mean_w=Avg("power_w"))
+        .order_by("place")
+    )
+    peak_w = int(max((mean_w for _, mean_w in means), default=0))
+    if len(means) < 2 or not peak_w:
+        return "", 0
+    points = [f"{place},{CURVE_HEIGHT - 0.5 - mean_w / peak_w * (CURVE_HEIGHT - 1):.1f}" for place, mean_w in means]
+    return " ".join(points), peak_w
 
 
 def _hash(token: str) -> str:

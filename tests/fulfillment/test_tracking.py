@@ -125,6 +125,18 @@ def test_snapshot_follows_the_session_to_its_receipt(supplier: FakeSupplier) -> 
     assert [line.amount for line in seen.lines] == ["45.00", "20.00", "11.70"]
 
 
+def test_power_curve_shows_the_taper(supplier: FakeSupplier) -> None:
+    session = charging_session(quantity=40_000)
+    for _ in range(16):
+        run_steps(supplier.after(300))
+    seen = snapshot(session.order_id, supplier.at)
+    heights = [float(point.split(",")[1]) for point in seen.curve.split()]
+    assert seen.peak_kw == "30.0"
+    assert heights[0] == 0.5
+    assert heights[-1] > 5, "down is less power"
+    assert seen.as_dict()["curve"] == seen.curve
+
+
 def test_cancelled_order_says_so() -> None:
     session = waiting_session()
     cancel_order(order_id=session.order_id, by="CONSUMER", reason_id="", text="", soft=False, now=NOW, actor="app")

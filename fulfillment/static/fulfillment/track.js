@@ -18,6 +18,7 @@
       const value = seen[part.dataset.show];
       part.hidden = value === null || value === "" || value === false;
     }
+    document.querySelector("[data-points]").setAttribute("points", seen.curve);
     const line = document.querySelector("[data-age]");
     line.hidden = seen.age_s === null;
     line.classList.toggle("stale", seen.stale);
