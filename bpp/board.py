@@ -22,6 +22,7 @@ from orders.models import Order, Quote
 from support.models import Ticket
 
 MOST_ROWS = 8
+RUNNING = [state for state in Session.LIVE if state != Session.State.WAITING]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +41,7 @@ def board(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
     reach, now = reach_of(request.user), timezone.now()
     if not reach.any:
         return {**context, "homeless": True}
-    live = reach.limit(Session.objects.filter(state__in=Session.LIVE), "order__operator").select_related(
+    live = reach.limit(Session.objects.filter(state__in=RUNNING), "order__operator").select_related(
         "order", "evse__station"
     )
     running = list(live.order_by("-started_at")[:MOST_ROWS])
@@ -74,7 +75,7 @@ def midnight(now: datetime) -> datetime:
 def _charging(live: list[Session]) -> Figure:
     power_w = sum(session.power_w for session in live)
     energy_wh = sum(session.energy_wh for session in live)
-    note = f"{kw(power_w)} now, {kwh(energy_wh)} so far" if live else "Nobody is charging right now"
+    note = f"{kw(power_w)} now, {kwh(energy_wh)} so far" if live else "nobody is charging right now"
     return Figure("Sessions now", str(len(live)), note, reverse("admin:fulfillment_session_changelist"))
 
 

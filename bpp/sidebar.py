@@ -115,6 +115,9 @@ UNFOLD: dict[str, Any] = {
     "SHOW_BACK_BUTTON": True,
     "ENVIRONMENT": "bpp.sidebar.environment",
     "DASHBOARD_CALLBACK": "bpp.board.board",
+    "SITE_FAVICONS": [
+        {"rel": "icon", "type": "image/svg+xml", "href": lambda request: static("bpp/favicon.svg")},
+    ],
     "STYLES": [lambda request: static("bpp/admin.css")],
     "LOGIN": {"form": "bpp.entrance.EntranceForm"},
     "COLORS": {

@@ -12,7 +12,7 @@ from unfold.contrib.filters.admin import ChoicesDropdownFilter
 from catalog.acts import EVSE_DEEDS, STATION_DEEDS
 from catalog.columns import EVSE_TONES, column
 from catalog.deeds import DeedsMixin
-from catalog.forms import ConnectorForm, StationForm, TariffForm
+from catalog.forms import ConnectorForm, EvseForm, StationForm, TariffForm
 from catalog.models import Connector, Evse, EvseStatusChange, Operator, OperatorStaff, Station, Tariff
 from catalog.tariffs import TariffFault, describe
 from catalog.tenancy import Area, LogAdmin, OwnRelatedFilter, TenantAdmin, TenantInline, reach_of
@@ -106,13 +106,15 @@ class TariffAdmin(TenantAdmin):
 class EvseInline(TenantInline):
     model = Evse
     operator_path = "station__operator"
+    form = EvseForm
     fields = ("uid", "slot_number", "label", "manufacturer", "live")
     readonly_fields = ("live",)
     ordering = ("slot_number",)
+    verbose_name_plural = "EVSEs"
 
-    @column("Status", tones=EVSE_TONES)
-    def live(self, evse: Evse) -> Any:
-        return (evse.status, evse.get_status_display()) if evse.pk else "–"
+    @column("Status")
+    def live(self, evse: Evse) -> str:
+        return evse.get_status_display() if evse.pk else "–"
 
 
 @admin.register(Station)
@@ -126,7 +128,7 @@ class StationAdmin(DeedsMixin, TenantAdmin):
     search_fields = ("name", "code", "address", "city", "evses__uid")
     list_select_related = ("operator",)
     readonly_fields = ("published", "updated_at")
-    change_form_outer_after_template = "admin/station_room.html"
+    change_form_outer_before_template = "admin/station_room.html"
     fieldsets = (
         (None, {"fields": ("operator", "name", "code", "driver", "published", "updated_at")}),
         ("Place", {"fields": ("address", "city", "state", "postal_code", "country", "city_code")}),

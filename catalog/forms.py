@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo, available_timezones
 
 from django import forms
 
-from catalog.models import Connector, Station, Tariff
+from catalog.models import Connector, Evse, Station, Tariff
 from catalog.opening import OpeningFault, opening
 from catalog.tariffs import TariffFault, schedule
 
@@ -15,8 +15,9 @@ if TYPE_CHECKING:
     StationBase = forms.ModelForm[Station]
     TariffBase = forms.ModelForm[Tariff]
     ConnectorBase = forms.ModelForm[Connector]
+    EvseBase = forms.ModelForm[Evse]
 else:
-    StationBase = TariffBase = ConnectorBase = forms.ModelForm
+    StationBase = TariffBase = ConnectorBase = EvseBase = forms.ModelForm
 
 
 class StationForm(StationBase):
@@ -63,8 +64,20 @@ class TariffForm(TariffBase):
         return elements
 
 
+class EvseForm(EvseBase):
+    """An EVSE; its id stays once given, because its items are named after it."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        _freeze(self, "uid")
+
+
 class ConnectorForm(ConnectorBase):
     """A connector; its item id follows from its EVSE and number, its tariff is of the same operator."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        _freeze(self, "number")
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or self.cleaned_data
@@ -76,3 +89,9 @@ class ConnectorForm(ConnectorBase):
         if evse is not None and number:
             self.instance.item_id = f"{evse.uid}*{number}"
         return cleaned
+
+
+def _freeze(form: Any, name: str) -> None:
+    """Keep a saved row's field as it is, whatever is posted."""
+    if form.instance.pk and name in form.fields:
+        form.fields[name].disabled = True

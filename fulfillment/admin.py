@@ -51,8 +51,14 @@ class SessionAdmin(DeedsMixin, LogAdmin):
     search_fields = ("order__code", "order__transaction_id", "evse__uid", "evse__station__name", "remote_id")
     list_select_related = ("order", "evse")
     ordering = ("-created_at",)
-    exclude = ("card", "token", "lease_until")
-    change_form_outer_after_template = "admin/session_room.html"
+    readonly_fields = ("power", "energy", "soc", "register_start", "register_stop")
+    fieldsets = (
+        ("Session", {"fields": ("order", "evse", "state", "power", "energy", "soc", "fault", "stop_reason")}),
+        ("Meter", {"fields": ("register_start", "register_stop", "current_a", "voltage_v", "read_at")}),
+        ("Times", {"fields": ("created_at", "started_at", "ended_at", "progress_at")}),
+        ("Station side", {"fields": ("remote_id", "slot_number", "step", "next_at", "attempts")}),
+    )
+    change_form_outer_before_template = "admin/session_room.html"
 
     @column("State", order="state", tones=SESSION_TONES)
     def status(self, session: Session) -> tuple[str, str]:
@@ -65,6 +71,14 @@ class SessionAdmin(DeedsMixin, LogAdmin):
     @column("Energy")
     def energy(self, session: Session) -> str:
         return kwh(session.energy_wh)
+
+    @column("Register at the start")
+    def register_start(self, session: Session) -> str:
+        return kwh(session.meter_start_wh)
+
+    @column("Register at the stop")
+    def register_stop(self, session: Session) -> str:
+        return kwh(session.meter_stop_wh)
 
     @column("Battery", order="soc_percent")
     def soc(self, session: Session) -> str:

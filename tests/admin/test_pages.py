@@ -248,3 +248,37 @@ def test_order_list_writes_money_as_in_india(root: User, ours: Tenant, client: C
     )
     assert "₹12,34,567.50" in client.get(reverse("admin:orders_order_changelist")).content.decode()
     assert Order.objects.count() == 1
+
+
+def test_evse_id_and_connector_number_stay_once_given(ours: Tenant, client: Client) -> None:
+    client.force_login(ours.staff())
+    evse = ours.connector.evse
+    data = {
+        "name": "New name", "driver": "power_supplier", "country": "IND", "time_zone": "Asia/Kolkata",
+        "latitude": "12.9", "longitude": "77.5", "opening_times": "{}", "amenities": "[]",
+        "evses-TOTAL_FORMS": "1", "evses-INITIAL_FORMS": "1", "evses-0-id": evse.pk, "evses-0-station": ours.station.pk,
+        "evses-0-uid": "changed", "evses-0-slot_number": "1", "evses-0-label": "Bay 7",
+    }  # fmt: skip
+    answer = client.post(reverse("admin:catalog_station_change", args=[ours.station.pk]), data)
+    assert answer.status_code == 302
+    evse.refresh_from_db()
+    assert (evse.uid, evse.label) == ("ourslark-E1", "Bay 7")
+
+
+def test_published_station_keeps_its_place(ours: Tenant, client: Client) -> None:
+    client.force_login(ours.staff())
+    data = {
+        "name": "x", "driver": "power_supplier", "country": "IND", "time_zone": "Nowhere/Land", "opening_times": "[]",
+        "amenities": "[]", "evses-TOTAL_FORMS": "0", "evses-INITIAL_FORMS": "0",
+    }  # fmt: skip
+    shown = client.post(reverse("admin:catalog_station_change", args=[ours.station.pk]), data).content.decode()
+    assert "needs its place" in shown
+    assert "is not a time zone" in shown
+
+
+def test_tariff_that_cannot_be_priced_is_refused(ours: Tenant, client: Client) -> None:
+    client.force_login(ours.staff())
+    data = {"operator": ours.operator.pk, "name": "x", "code": "x-1", "currency": "INR", "gst_percent": "18",
+            "elements": '[{"price_components": [{"type": "ENERGY", "price": "cheap"}]}]'}  # fmt: skip
+    shown = client.post(reverse("admin:catalog_tariff_add"), data).content.decode()
+    assert "elements[0].price_components[0].price" in shown
