@@ -20,7 +20,7 @@ def record_reading(order: Order, session: Session, value: MeterValue, *, now: da
 
     Wh of the register; a repeated reading is recorded once. Saves the session.
     """
-    reason = _state_refusal(session) or _meter_refusal(session, value, now=now)
+    reason = _state_refusal(session, value) or _meter_refusal(session, value, now=now)
     if reason == DUPLICATE:
         return reason
     keep_reading(session, value, reason=reason)
@@ -52,9 +52,11 @@ def keep_reading(session: Session, value: MeterValue, *, reason: str) -> None:
     )
 
 
-def _state_refusal(session: Session) -> str:
+def _state_refusal(session: Session, value: MeterValue) -> str:
     if session.state in {S.CHARGING, S.PAUSED, S.ENDING}:
         return ""
+    if session.state == S.ENDED and value.energy_wh == session.meter_stop_wh:
+        return DUPLICATE  # the station tells the end once more
     return f"the session is {session.state}"
 
 
