@@ -72,6 +72,11 @@ def run(name: str, proof: Callable[[Verdict, str], Coroutine[Any, Any, None]]) -
     return verdict.show()
 
 
+def wanted(usual: int) -> int:
+    """How much a proof is to do: N from the environment, else what is usual."""
+    return int(os.environ.get("N") or usual)
+
+
 class Rig:
     """The provider as processes: `web`, `worker`, `beat`; each can be started, killed and started again."""
 
