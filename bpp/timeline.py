@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 import json
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -101,21 +99,22 @@ def conversation(reach: Reach, transaction_id: str, *, now: datetime) -> Convers
 
 
 def signature_of(message: InboxMessage) -> Verdict:
-    """Who signed, and whether the bytes we kept still verify with the key that was used at the door."""
-    signer = message.signer or {}
-    name = signer.get("subscriber_id") or signer.get("subscriber") or message.bap_id
-    kind, key_id = signer.get("type", ""), signer.get("key_id", "")
-    who = f"{name}{f' ({kind})' if kind else ''}{f', key {key_id}' if key_id else ''}"
+    """Who signed, and whether the bytes we kept still verify with the keys that were used at the door."""
+    signer = message.signer if isinstance(message.signer, dict) else {}
+    who = f"Signed by {_named(signer) or message.bap_id}"
     public = _public_key(signer)
     if public is None:
-        return Verdict("calm", f"Signed by {who}", "Verified when it arrived; the key used was not kept with it.")
+        return Verdict("calm", who, "Verified when it arrived; the key used was not kept with it.")
+    said = ["The bytes kept verify with that key."]
     try:
-        header = signing.parse_header(message.authorization, accept_hs2019=True)
-        signing.verify(header, bytes(message.raw), public)
+        _verify(message.authorization, message, public)
+        if message.gateway_authorization:
+            said.append(_gateway_words(message, signer.get("gateway")))
     except signing.SignatureFault as fault:
         return Verdict("bad", f"The kept bytes do not verify: {fault.code}", fault.text)
-    gateway = " A gateway signed beside it." if message.gateway_authorization else ""
-    return Verdict("good", f"Signed by {who}", f"The bytes kept verify with that key.{gateway}")
+    if signer.get("stale"):
+        said.append("The registry was away; the key last known was used.")
+    return Verdict("good", who, " ".join(said))
 
 
 def pretty(raw: bytes) -> str:
@@ -207,10 +206,30 @@ def _notes(verdicts: Any) -> list[dict[str, Any]]:
     return [note for note in verdicts if isinstance(note, dict)] if isinstance(verdicts, list) else []
 
 
+def _verify(authorization: str, message: InboxMessage, public: bytes) -> None:
+    signing.verify(
+        signing.parse_header(authorization, accept_hs2019=True, accept_paths=True), bytes(message.raw), public
+    )
+
+
+def _gateway_words(message: InboxMessage, gateway: Any) -> str:
+    public = _public_key(gateway) if isinstance(gateway, dict) else None
+    if public is None:
+        return "A gateway's signature stands beside it."
+    _verify(message.gateway_authorization, message, public)
+    return f"So does the signature of the gateway {_named(gateway)} beside it."
+
+
+def _named(signer: dict[str, Any]) -> str:
+    """`bap.example.org (BAP), key k1`, as far as the parts are known."""
+    name, kind, key_id = (str(signer.get(part) or "") for part in ("subscriber_id", "type", "key_id"))
+    return f"{name}{f' ({kind})' if kind else ''}{f', key {key_id}' if key_id else ''}"
+
+
 def _public_key(signer: dict[str, Any]) -> bytes | None:
-    text = signer.get("signing_public_key") or signer.get("public_key") or ""
+    """The 32 bytes of the key that was used; None where the record does not hold them."""
     try:
-        key = base64.b64decode(text, validate=True)
-    except (binascii.Error, ValueError, TypeError):
+        key = bytes.fromhex(str(signer.get("public_key") or ""))
+    except ValueError:
         return None
     return key if len(key) == 32 else None
