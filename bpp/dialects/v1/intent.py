@@ -14,6 +14,8 @@ from bpp.messages import Circle, Search, Window, WireFault
 
 DEFAULT_RADIUS_M = 5000.0
 _CONNECTOR_CODES = frozenset({"connector-type", "connector-types", "connectortype", "connectors", "connector"})
+# Categories that name the whole trade: everything offered here belongs to them.
+GENERIC_CATEGORIES = frozenset({"charging", "energy", "ev", "ev-charging", "ev-charger"})
 _INTENT = "$.message.intent"
 
 
@@ -155,7 +157,8 @@ def _category(intent: dict[str, Any], reader: Reader) -> str:
     category = reader.map(intent, "category", _INTENT)
     path = f"{_INTENT}.category"
     descriptor = reader.map(category, "descriptor", path)
-    return words.fold(reader.text(descriptor, "code", f"{path}.descriptor") or reader.text(category, "id", path))
+    code = words.fold(reader.text(descriptor, "code", f"{path}.descriptor") or reader.text(category, "id", path))
+    return "" if code in GENERIC_CATEGORIES else code
 
 
 def _place(fulfillment: dict[str, Any], reader: Reader) -> tuple[Circle | None, str]:
