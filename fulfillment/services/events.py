@@ -19,7 +19,7 @@ from fulfillment.drivers.supplier_json import EventFormError, station_event
 from fulfillment.models import Session, StationEvent
 from fulfillment.services.emitting import emit
 from fulfillment.services.readings import DUPLICATE, keep_reading, record_reading
-from fulfillment.services.running import FAULT, begin_stop, fail, start_undo
+from fulfillment.services.running import BY_STATION, FAULT, begin_stop, fail, start_undo
 from fulfillment.services.sessions import lock_session, nudge_advance
 
 log = logging.getLogger(__name__)
@@ -118,28 +118,32 @@ def _refused(text: str) -> Verdict:
 def _slot_status(row: StationEvent, fact: Fact, evses: list[Evse], now: datetime) -> Verdict:
     if fact.status == Evse.Status.FAULTED:
         return _faulted(row, fact, evses, now)
+    running = Session.objects.filter(evse__in=evses, state__in=[S.CHARGING, S.PAUSED, S.STARTING]).first()
+    if running is not None:
+        _ask_again(running.order_id, fact, now)
     for evse in evses:
         catalog.set_evse_status(evse, fact.status, min(fact.at, now))
-    running = Session.objects.filter(evse__in=evses, state__in=[S.CHARGING, S.PAUSED, S.STARTING]).first()
-    if running is None:
-        return DONE
-    # The slot's word does not name a session, so the station is asked what became of ours.
-    _, session = lock_session(running.order_id)
+    return DONE
+
+
+def _ask_again(order_id: int, fact: Fact, now: datetime) -> None:
+    """The slot's word does not name a session, so the station is asked what became of ours."""
+    _, session = lock_session(order_id)
     expected = session.state in {S.CHARGING, S.PAUSED} and fact.status == Evse.Status.CHARGING
     if session.step in {states.WATCH, states.CONFIRM} and not expected:
         session.next_at = now
         session.save(update_fields=["next_at"])
         nudge_advance()
-    return DONE
 
 
 def _faulted(row: StationEvent, fact: Fact, evses: list[Evse], now: datetime) -> Verdict:
     text = ": ".join(part for part in (fact.error_code, fact.error) if part) or "fault reported by the station"
-    for evse in evses:
-        catalog.set_evse_status(evse, Evse.Status.FAULTED, min(fact.at, now))
     hit = Session.objects.filter(evse__in=evses, state__in=AT_STATION).order_by("order_id")
     for order_id in list(hit.values_list("order_id", flat=True)):
         _end_by_fault(order_id, text, fact, now)
+    # Orders and sessions are locked before EVSEs everywhere, so that nobody waits in a circle.
+    for evse in evses:
+        catalog.set_evse_status(evse, Evse.Status.FAULTED, min(fact.at, now))
     if fact.kind == "faulted":
         error = {"code": fact.error_code, "message": fact.error}
         place = {"stationId": fact.station} | ({"slotNumber": fact.slot_number} if fact.slot_number else {})
@@ -158,7 +162,9 @@ def _end_by_fault(order_id: int, text: str, fact: Fact, now: datetime) -> None:
         fail(order, session, now=now, reason=text)
     elif session.state == S.ENDING:
         session.fault = session.fault or text
-        session.save(update_fields=["fault"])
+        if session.stop_reason == BY_STATION:
+            session.stop_reason = FAULT  # the poll was quicker than the news of why it ended
+        session.save(update_fields=["fault", "stop_reason"])
     nudge_advance()
 
 

@@ -12,6 +12,7 @@ from fulfillment.drivers.base import Ack, MeterValue
 from fulfillment.models import Command, Session
 from fulfillment.services.readings import record_reading
 from fulfillment.services.running import (
+    BY_STATION,
     FAULT,
     begin,
     begin_stop,
@@ -87,7 +88,7 @@ def _started(order: Order, session: Session, ack: Ack | None, *, now: datetime) 
     if ack is not None and (ack.status == base.CHARGING or ack.over):
         begin(order, session, ack, now=now)
         if ack.over and session.state == Session.State.CHARGING:
-            begin_stop(order, session, now=now, reason="ended by the station")
+            begin_stop(order, session, now=now, reason=BY_STATION)
         session.save()
         return
     if now >= _deadline(session, now):
@@ -105,7 +106,7 @@ def _watched(order: Order, session: Session, ack: Ack | None, *, now: datetime) 
         begin_stop(order, session, now=now, reason=FAULT, fault="the station knows nothing of the session any more")
         return
     if ack.over:
-        reason = "vehicle full" if ack.soc_percent == 100 else "ended by the station"
+        reason = "vehicle full" if ack.soc_percent == 100 else BY_STATION
         begin_stop(order, session, now=now, reason=reason)
         return
     if ack.meter_wh is not None:

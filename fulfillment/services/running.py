@@ -20,6 +20,7 @@ from orders.models import Order
 S = Session.State
 STATION = "station"
 FAULT = "fault"
+BY_STATION = "ended by the station"
 CLOCK_SLACK = timedelta(seconds=metering.FUTURE_S)
 SOONEST = timedelta(milliseconds=250)
 

@@ -193,6 +193,18 @@ def test_slot_that_turns_free_has_the_station_asked_about_our_session(supplier: 
     assert (session.state, session.stop_reason) == (Session.State.ENDED, "ended by the station")
 
 
+def test_fault_that_is_told_after_the_poll_saw_the_end_is_still_the_reason(supplier: FakeSupplier) -> None:
+    session = charging_session()
+    now = supplier.after(30)
+    supplier.rules.fault(session.evse.station.code, 1, {"code": "X", "message": "y"})
+    fulfillment.advance_due(now, limit=1)
+    process(event("faulted", status_of(session) | {"error": {"code": "X", "message": "y"}}, at=now), now)
+    run_steps(now)
+    session.refresh_from_db()
+    assert (session.state, session.stop_reason) == (Session.State.ENDED, "fault")
+    assert session.order.fulfillment == Order.Fulfillment.CHARGER_ERROR
+
+
 def test_fault_told_late_does_not_end_the_next_session(supplier: FakeSupplier) -> None:
     session = charging_session()
     old = NOW - timedelta(minutes=5)
