@@ -83,6 +83,8 @@ class Rig:
     def __init__(
         self, registry_url: str, *, supplier_url: str = "", sabotage: str = "", env: dict[str, str] | None = None
     ):
+        # A proof may point its own environment at the database made here.
+        self.server_url = os.environ["DATABASE_URL"]
         self.port = free_port()
         self.database = f"verify_{os.getpid()}_{secrets.token_hex(3)}"
         self.log = Path(tempfile.mkdtemp(prefix="vb-verify-"))
@@ -112,7 +114,7 @@ class Rig:
 
     def prepare(self, *, seed_city: bool = True) -> None:
         """Create the database, migrate and, by default, seed the city."""
-        with psycopg.connect(os.environ["DATABASE_URL"], autocommit=True) as connection:
+        with psycopg.connect(self.server_url, autocommit=True) as connection:
             connection.execute(f'CREATE DATABASE "{self.database}"')
         self.manage("migrate", "--verbosity", "0")
         if seed_city:
@@ -169,7 +171,7 @@ class Rig:
     ) -> None:
         for name in list(self.processes):
             self.kill(name)
-        with psycopg.connect(os.environ["DATABASE_URL"], autocommit=True) as connection:
+        with psycopg.connect(self.server_url, autocommit=True) as connection:
             connection.execute(f'DROP DATABASE IF EXISTS "{self.database}" WITH (FORCE)')
 
     def _answers(self) -> bool:
@@ -204,7 +206,7 @@ class Rig:
         }
 
     def _environment(self, registry_url: str, supplier_url: str, sabotage: str) -> dict[str, str]:
-        parts = urlsplit(os.environ["DATABASE_URL"])
+        parts = urlsplit(self.server_url)
         seed = self.signing.private_bytes_raw()
         return {
             **os.environ,

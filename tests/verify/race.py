@@ -1,0 +1,208 @@
+"""Who wins when many ask for the same at once? Confirmations and cancellations over parallel database connections.
+
+N sets the number of rounds (200). SABOTAGE=no_constraint drops the exclusion constraint and the lock in front of it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import os
+import sys
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from functools import partial
+from typing import Any
+
+import django
+
+from tests.verify.rig import Rig, Verdict, run, wanted
+
+CONNECTIONS = 20
+MOST_CONNECTIONS = 90
+RIVALS = 50
+CANCELLERS = 50
+HOUR = timedelta(hours=1)
+SETTINGS = {"DEBUG": "0", "ALLOWED_HOSTS": "testserver,127.0.0.1", "SECURE_SSL_REDIRECT": "0", "LOG_LEVEL": "CRITICAL"}
+
+
+async def proof(verdict: Verdict, sabotage: str) -> None:
+    verdict.skipped += ["50 payment webhooks at once (no webhooks yet)", "50 refunds at once (no refunds yet)"]
+    with Rig("http://127.0.0.1:1", sabotage=sabotage, env=SETTINGS) as rig:
+        rig.prepare(seed_city=False)
+        await asyncio.to_thread(_race, rig, verdict, sabotage)
+
+
+def _race(rig: Rig, verdict: Verdict, sabotage: str) -> None:
+    os.environ |= rig.env | {"DJANGO_SETTINGS_MODULE": "bpp.settings"}
+    django.setup()
+    from django.db import connections
+
+    if sabotage:
+        from tests.verify import sabotage as switches
+
+        switches.apply(sabotage)
+    rounds = wanted(200)
+    try:
+        with Runners() as runners:
+            _confirms_on_one_slot(runners, verdict, rounds)
+            _confirms_of_one_transaction(runners, verdict, rounds)
+            _cancellations_of_one_order(runners, verdict, max(1, rounds // 10))
+            _count(rig, runners, verdict)
+    finally:
+        connections.close_all()
+
+
+class Runners:
+    """Threads with a database connection each, let go at the same moment."""
+
+    def __init__(self) -> None:
+        self._pool = ThreadPoolExecutor(CONNECTIONS)
+        self.surfaced: Counter[str] = Counter()
+
+    def __enter__(self) -> Runners:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        # Each thread closes its own connection; the barrier makes sure that each gets exactly one such task.
+        barrier = threading.Barrier(CONNECTIONS)
+        list(self._pool.map(lambda _: _hang_up(barrier), range(CONNECTIONS)))
+        self._pool.shutdown()
+
+    def together(self, deeds: Sequence[Callable[[], object]]) -> Counter[str]:
+        """Do all at once, as many at a time as there are connections; how often each outcome came."""
+        start = threading.Barrier(min(CONNECTIONS, len(deeds)))
+        numbers = itertools.count()
+        outcomes = Counter(self._pool.map(lambda deed: _outcome(deed, start, next(numbers)), deeds))
+        self.surfaced.update({name: count for name, count in outcomes.items() if name.startswith("!")})
+        return outcomes
+
+
+def _outcome(deed: Callable[[], object], start: threading.Barrier, number: int) -> str:
+    from core.errors import DomainError
+
+    if number < start.parties:
+        start.wait()
+    try:
+        deed()
+    except DomainError as err:
+        return err.code
+    except Exception as err:  # noqa: BLE001 - whatever else surfaces is the finding
+        return f"!{type(err).__name__}: {str(err)[:120]}"
+    return "done"
+
+
+def _hang_up(barrier: threading.Barrier) -> None:
+    from django.db import connections
+
+    barrier.wait()
+    connections.close_all()
+
+
+def _confirms_on_one_slot(runners: Runners, verdict: Verdict, rounds: int) -> None:
+    """Many orders of one connector are confirmed at once; the winner is cancelled and the next round begins."""
+    from orders.models import Order, Reservation
+    from orders.services import cancel_order, confirm_order
+    from orders.services.holds import release
+    from tests.factories.orders import NOW, a_confirm, connector_on_sale, initiated_order
+
+    connector = connector_on_sale()
+    orders: list[Order] = []
+    started = time.monotonic()
+    for number in range(rounds):
+        while len(orders) < RIVALS:
+            orders.append(initiated_order(connector, bap_id=f"bap{len(orders) % 8}.verify.localhost"))
+            release(orders[-1], now=NOW)
+        outcomes = runners.together([partial(confirm_order, **a_confirm(order)) for order in orders])
+        winners = list(Order.objects.filter(connector=connector, state="active"))
+        live = Reservation.objects.filter(connector=connector).exclude(state="released").count()
+        if (len(winners), live) != (1, 1) or outcomes != {"done": 1, "connector-busy": RIVALS - 1}:
+            verdict.fail(f"round {number}: {len(winners)} winners, {live} promises, outcomes {dict(outcomes)}")
+        for winner in winners:
+            cancel_order(order_id=winner.pk, by="CONSUMER", reason_id="1", now=NOW, actor=winner.bap_id)
+        won = {winner.pk for winner in winners}
+        orders = [order for order in orders if order.pk not in won]
+        verdict.n += 1
+    verdict.figures |= {"confirms": rounds * RIVALS, "confirms_s": round(time.monotonic() - started, 1)}
+
+
+def _confirms_of_one_transaction(runners: Runners, verdict: Verdict, rounds: int) -> None:
+    """Two confirms of one transaction at once make one order with one event; both are told of the same."""
+    from orders.models import Order, OrderEvent, Reservation
+    from tests.factories.orders import NOW, a_confirm, connector_on_sale, initiated_order
+
+    connector = connector_on_sale()
+    for number in range(rounds):
+        begins = NOW + (number + 1) * HOUR
+        order = initiated_order(connector, starts_at=begins, ends_at=begins + HOUR)
+        codes: list[str | None] = []
+
+        confirm = partial(_confirm_and_note, a_confirm(order), codes)
+        outcomes = runners.together([confirm, confirm])
+        found = Order.objects.filter(bap_id=order.bap_id, transaction_id=order.transaction_id)
+        seen = (
+            found.count(),
+            OrderEvent.objects.filter(order=order, kind="confirmed").count(),
+            Reservation.objects.filter(order=order).exclude(state="released").count(),
+            len(set(codes)),
+        )
+        if outcomes != {"done": 2} or seen != (1, 1, 1, 1):
+            verdict.fail(
+                f"two confirms, transaction {number}: {dict(outcomes)}, (orders, events, promises, ids) {seen}"
+            )
+    verdict.figures["double_confirms"] = rounds
+
+
+def _confirm_and_note(arguments: dict[str, Any], codes: list[str | None]) -> None:
+    from orders.services import confirm_order
+
+    codes.append(confirm_order(**arguments).code)
+
+
+def _cancellations_of_one_order(runners: Runners, verdict: Verdict, rounds: int) -> None:
+    """Many cancellations of one order at once: one takes effect, with one refund in one current quote."""
+    from orders.models import OrderEvent, Quote
+    from orders.services import cancel_order
+    from tests.factories.orders import NOW, active_order
+
+    for number in range(rounds):
+        order = active_order()
+        cancel = partial(cancel_order, order_id=order.pk, by="CONSUMER", reason_id="1", now=NOW, actor=order.bap_id)
+        outcomes = runners.together([cancel] * CANCELLERS)
+        seen = (
+            OrderEvent.objects.filter(order=order, kind="cancelled").count(),
+            Quote.objects.filter(order=order, kind="cancellation").count(),
+            Quote.objects.filter(order=order, current=True).count(),
+        )
+        if outcomes != {"done": 1, "not-in-this-state": CANCELLERS - 1} or seen != (1, 1, 1):
+            verdict.fail(f"cancellations, order {number}: {dict(outcomes)}, (events, refunds, current quotes) {seen}")
+    verdict.figures["cancellations"] = rounds * CANCELLERS
+
+
+def _count(rig: Rig, runners: Runners, verdict: Verdict) -> None:
+    with rig.connect() as connection:
+        row = connection.execute(
+            "SELECT (SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()),"
+            " (SELECT count(*) FROM pg_stat_activity WHERE datname = current_database())"
+        ).fetchone()
+        overlaps = connection.execute(
+            "SELECT count(*) FROM orders_reservation a JOIN orders_reservation b"
+            " ON a.evse_id = b.evse_id AND a.id < b.id AND a.during && b.during"
+            " WHERE a.state <> 'released' AND b.state <> 'released'"
+        ).fetchone()
+    deadlocks, used = row or (0, 0)
+    verdict.figures |= {"deadlocks": deadlocks, "connections": used, "surfaced": dict(runners.surfaced)}
+    for name, count in runners.surfaced.items():
+        verdict.fail(f"surfaced {count} times: {name[1:]}")
+    if overlaps and overlaps[0]:
+        verdict.fail(f"{overlaps[0]} pairs of promises overlap on one EVSE")
+    if not 10 <= used < MOST_CONNECTIONS:
+        verdict.fail(f"{used} connections; 10 to {MOST_CONNECTIONS} make a race that a server can bear")
+
+
+if __name__ == "__main__":
+    sys.exit(run("race", proof))
