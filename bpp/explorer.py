@@ -39,7 +39,8 @@ def conversation_list(request: HttpRequest) -> HttpResponse:
 @require_safe
 def conversation_detail(request: HttpRequest, transaction_id: str) -> HttpResponse:
     """One conversation: every message the user may see, in order, with verdicts, attempts and bodies."""
-    found = timeline.conversation(reach_of(request.user), transaction_id, now=timezone.now())
+    bap_id = request.GET.get("bap", "")[:255]
+    found = timeline.conversation(reach_of(request.user), transaction_id, now=timezone.now(), bap_id=bap_id)
     if found is None:
         raise Http404("No message of this transaction is yours to see.")
     return _render(request, "admin/messages/detail.html", {"title": "Conversation", "conversation": found})

@@ -74,12 +74,16 @@ class Conversation:
     cut: int
 
 
-def conversation(reach: Reach, transaction_id: str, *, now: datetime) -> Conversation | None:
-    """The messages of `transaction_id` in reach, oldest first; None where there is none."""
-    asked = list(inbox_of(reach).filter(transaction_id=transaction_id).order_by("received_at")[: MOST_MESSAGES + 1])
+def conversation(reach: Reach, transaction_id: str, *, now: datetime, bap_id: str = "") -> Conversation | None:
+    """The messages of `transaction_id` in reach, oldest first; None where there is none.
+
+    Two buyer apps may use the same id; `bap_id` narrows to one of them.
+    """
+    key = {"transaction_id": transaction_id} | ({"bap_id": bap_id} if bap_id else {})
+    asked = list(inbox_of(reach).filter(**key).order_by("received_at")[: MOST_MESSAGES + 1])
     answered = list(
         outbox_of(reach)
-        .filter(transaction_id=transaction_id)
+        .filter(**key)
         .select_related("answers")
         .prefetch_related("tries")
         .order_by("created_at")[: MOST_MESSAGES + 1]
@@ -92,7 +96,7 @@ def conversation(reach: Reach, transaction_id: str, *, now: datetime) -> Convers
     for earlier, later in pairwise(entries):
         later.gap = span((later.at - earlier.at).total_seconds())
     shown = entries[:MOST_MESSAGES]
-    order = reach.limit(Order.objects.filter(transaction_id=transaction_id), "operator").first()
+    order = reach.limit(Order.objects.filter(**key), "operator").first()
     baps = sorted({entry.bap_id for entry in entries})
     lasted = span((shown[-1].at - shown[0].at).total_seconds())
     return Conversation(transaction_id, baps, shown, order, lasted, len(entries) - len(shown))

@@ -133,3 +133,8 @@ def test_metrics_count_what_the_database_holds(ours: Tenant, client: Client) -> 
     for line in ("dead_letters 1.0", "sessions_live 1.0", 'orders{state="active"} 1.0', "charging_power_watts 29500.0",
                  "database_up 1.0", "tickets_open 1.0", "inbox_oldest_seconds 0.0"):  # fmt: skip
         assert line in shown, line
+
+
+def test_forms_keep_their_origin(client: Client) -> None:
+    # Under no-referrer a browser posts `Origin: null`, which the CSRF check refuses.
+    assert client.get(reverse("admin:login"))["Referrer-Policy"] == "same-origin"

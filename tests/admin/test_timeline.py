@@ -73,3 +73,11 @@ def test_conversation_says_gaps_answers_and_deadlines(ours: Tenant, now: datetim
 @pytest.mark.django_db
 def test_conversation_without_our_messages_is_none(theirs: Tenant, now: datetime) -> None:
     assert conversation(Reach(roles={0: "owner"}), theirs.order.transaction_id, now=now) is None
+
+
+@pytest.mark.django_db
+def test_two_buyer_apps_with_one_transaction_id_are_told_apart(ours: Tenant, theirs: Tenant, now: datetime) -> None:
+    InboxMessage.objects.filter(pk=theirs.inbox.pk).update(transaction_id=ours.order.transaction_id)
+    found = conversation(Reach(everything=True), ours.order.transaction_id, now=now, bap_id=ours.order.bap_id)
+    assert found is not None
+    assert found.baps == [ours.order.bap_id]
