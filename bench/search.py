@@ -84,7 +84,15 @@ def web(port: int) -> Iterator[int]:
         "LOG_LEVEL": "ERROR",
     }
     command = [sys.executable, "-m", "uvicorn", "bpp.asgi:application", "--port", str(port), "--loop", "uvloop"]
-    options = ["--http", "httptools", "--no-access-log", "--no-server-header", "--log-level", "error"]
+    options = [
+        "--http",
+        "httptools",
+        "--no-access-log",
+        "--no-server-header",
+        "--no-proxy-headers",
+        "--log-level",
+        "error",
+    ]
     process = subprocess.Popen([*command, *options], env=env)
     try:
         for _ in range(400):

@@ -245,7 +245,7 @@ WHERE state = 'new' AND action = 'search' AND deadline_at <= now()
 """
 DONE = """
 UPDATE bpp_inboxmessage m SET state = 'done', done_at = now(), reason = d.reason, verdicts = m.verdicts || d.notes
-FROM unnest(%(ids)s::bigint[], %(reasons)s::text[], %(notes)s::jsonb[]) AS d(id, reason, notes) WHERE m.id = d.id
+FROM unnest(%(ids)b::bigint[], %(reasons)b::text[], %(notes)b::jsonb[]) AS d(id, reason, notes) WHERE m.id = d.id
 """
 KEEP = """
 WITH kept AS (
@@ -255,16 +255,16 @@ WITH kept AS (
     SELECT bap_id, transaction_id, message_id, 'on_search', url, body, inbox_id, part, false, faults,
            state, detail, 1, 0, now(), now() + wait_s * interval '1 second', greatest(deadline_at, now()),
            CASE WHEN state = 'sent' THEN now() END
-    FROM unnest(%(bap_id)s::text[], %(transaction_id)s::text[], %(message_id)s::text[], %(url)s::text[],
-                %(body)s::bytea[], %(inbox_id)s::bigint[], %(part)s::int[], %(faults)s::jsonb[], %(state)s::text[],
-                %(detail)s::text[], %(wait_s)s::float8[], %(deadline_at)s::timestamptz[])
+    FROM unnest(%(bap_id)b::text[], %(transaction_id)b::text[], %(message_id)b::text[], %(url)b::text[],
+                %(body)b::bytea[], %(inbox_id)b::bigint[], %(part)b::int[], %(faults)b::jsonb[], %(state)b::text[],
+                %(detail)b::text[], %(wait_s)b::float8[], %(deadline_at)b::timestamptz[])
         AS p(bap_id, transaction_id, message_id, url, body, inbox_id, part, faults, state, detail, wait_s, deadline_at)
     ON CONFLICT DO NOTHING
     RETURNING id, answers_id, part)
 INSERT INTO bpp_deliveryattempt (message_id, at, wait_ms, status, outcome, detail, response, key_id)
 SELECT kept.id, now(), wait_ms, status, outcome, t.detail, response, key_id
-FROM unnest(%(inbox_id)s::bigint[], %(part)s::int[], %(wait_ms)s::int[], %(status)s::int[], %(outcome)s::text[],
-            %(detail)s::text[], %(response)s::text[], %(key_id)s::text[])
+FROM unnest(%(inbox_id)b::bigint[], %(part)b::int[], %(wait_ms)b::int[], %(status)b::int[], %(outcome)b::text[],
+            %(detail)b::text[], %(response)b::text[], %(key_id)b::text[])
     AS t(inbox_id, part, wait_ms, status, outcome, detail, response, key_id)
 JOIN kept ON kept.answers_id = t.inbox_id AND kept.part = t.part
 """

@@ -14,7 +14,6 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from http.cookiejar import DefaultCookiePolicy
-from types import SimpleNamespace
 from typing import Any, Final
 
 import aiohttp
@@ -273,7 +272,7 @@ class Pool:
     async def post(self, url: str, body: bytes, headers: Mapping[str, str], *, timeout_s: float = 6.0) -> Answer:
         """POST these bytes and read the answer, whatever its status, within `timeout_s` in all.
 
-        Tries a second time where a kept connection turns out to be closed. Raises DeliveryError: permanent for a URL
+        Tries a second time where the connection is closed before an answer. Raises DeliveryError: permanent for a URL
         or address we do not call, else not.
         """
         ends_at = time.monotonic() + timeout_s
@@ -281,13 +280,15 @@ class Pool:
             self._egress.check_url(url)
             try:
                 return await self._post(url, body, headers, wait_s=timeout_s)
-            except _StaleConnection:
+            except (aiohttp.ServerDisconnectedError, ConnectionResetError, BrokenPipeError):
+                # Most often a kept connection the server had just closed. A receiver must bear a repeated POST anyway,
+                # and telling the cases apart by aiohttp's tracing costs more than the rest of the call.
                 return await self._post(url, body, headers, wait_s=ends_at - time.monotonic())
         except AddressRefused as err:
             raise DeliveryError(err.text, permanent=True) from err
         except TimeoutError as err:
             raise DeliveryError(f"{url} did not answer within {timeout_s} s", permanent=False) from err
-        except (aiohttp.ClientError, OSError, _StaleConnection) as err:
+        except (aiohttp.ClientError, OSError) as err:
             cause = str(err) or type(err).__name__
             raise DeliveryError(f"{url} could not be called: {cause[:200]}", permanent=False) from err
 
@@ -298,20 +299,12 @@ class Pool:
             self._client = None
 
     async def _post(self, url: str, body: bytes, headers: Mapping[str, str], *, wait_s: float) -> Answer:
-        line = SimpleNamespace(reused=False)
         sent = {"Content-Type": "application/json", "Accept-Encoding": "identity", **headers}
-        try:
-            async with (
-                asyncio.timeout(wait_s),
-                self._session().post(
-                    url, data=body, headers=sent, allow_redirects=False, trace_request_ctx=line
-                ) as response,
-            ):
-                return await self._answer(response)
-        except (aiohttp.ServerDisconnectedError, ConnectionResetError, BrokenPipeError) as err:
-            if line.reused:
-                raise _StaleConnection(str(err)) from err
-            raise
+        async with (
+            asyncio.timeout(wait_s),
+            self._session().post(url, data=body, headers=sent, allow_redirects=False) as response,
+        ):
+            return await self._answer(response)
 
     async def _answer(self, response: aiohttp.ClientResponse) -> Answer:
         _check_encoding(response.headers.get("Content-Encoding", ""), response.status)
@@ -330,8 +323,6 @@ class Pool:
 
     def _session(self) -> aiohttp.ClientSession:
         if self._client is None:
-            trace = aiohttp.TraceConfig()
-            trace.on_connection_reuseconn.append(_note_reuse)
             self._client = aiohttp.ClientSession(
                 connector=aiohttp.TCPConnector(
                     limit=self._total,
@@ -345,7 +336,6 @@ class Pool:
                 auto_decompress=False,
                 trust_env=False,
                 skip_auto_headers=("User-Agent",),
-                trace_configs=[trace],
             )
         return self._client
 
@@ -353,14 +343,6 @@ class Pool:
         family, kind, proto, _, place = info
         self._egress.check_address(str(place[0]), str(place[0]))
         return socket.socket(family, kind, proto)
-
-
-class _StaleConnection(Exception):
-    """A kept connection had been closed by the server before our request reached it."""
-
-
-async def _note_reuse(_: aiohttp.ClientSession, context: SimpleNamespace, __: Any) -> None:
-    context.trace_request_ctx.reused = True
 
 
 class _CheckedResolver(AbstractResolver):
