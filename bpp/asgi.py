@@ -23,7 +23,7 @@ django_application = get_asgi_application()
 from django.conf import settings  # noqa: E402
 from django.db import connections  # noqa: E402
 
-from bpp import outbox, storefront, tasks  # noqa: E402
+from bpp import layer2, outbox, storefront, tasks  # noqa: E402
 from bpp.door import ACTIONS, CHALLENGE, Accepted, Door  # noqa: E402
 from bpp.guard import Receive, Scope, Send  # noqa: E402
 from bpp.storing import Writer, conninfo  # noqa: E402
@@ -85,7 +85,7 @@ class Front:
     async def start(self) -> None:
         """Connect the writer and open the door; the database may still be away."""
         self._writer = Writer(conninfo())
-        self.door = Door(self._writer, on_stored=self._on_stored, on_repeat=self._on_repeat)
+        self.door = Door(self._writer, on_stored=self._on_stored, on_repeat=self._on_repeat, also_check=layer2.incoming)
         await self._writer.start()
         self._store = storefront.Storefront(self._writer)
         await self._store.start()

@@ -145,8 +145,17 @@ def judge(answer: Answer) -> tuple[str, str]:
     ack = message.get("ack") if isinstance(message, dict) else None
     status = ack.get("status") if isinstance(ack, dict) else None
     if str(status).upper() == "NACK":
-        return "nack", text
+        return "nack", _error_text(document, message, ack) or text
     return "ack", "" if status else "the answer carries no ack; taken as delivered"
+
+
+def _error_text(*places: object) -> str:
+    """Code and sentence of an error, which peers put at the top, in message or in ack."""
+    for place in places:
+        error = place.get("error") if isinstance(place, dict) else None
+        if isinstance(error, dict):
+            return f"{error.get('code', '')} {error.get('message', '')}".strip()
+    return ""
 
 
 def is_refusal(outcome: str, status: int | None) -> bool:

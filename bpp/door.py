@@ -18,7 +18,7 @@ from bpp import dialects, guard, letters, signing, subscription
 from bpp.guard import Receive, Scope, Send
 from bpp.keydesk import KeyDesk
 from bpp.letters import Letter
-from bpp.messages import Note, WireFault
+from bpp.messages import Checked, WireFault
 from bpp.refusals import (
     JSON_TYPE,
     Refused,
@@ -51,7 +51,7 @@ _ACK_START: Final = {
 }
 _ACK_BODY: Final = {"type": "http.response.body", "body": _ACK}
 
-Check = Callable[[str, dict[str, Any]], tuple[Note, ...]]
+Check = Callable[[str, dict[str, Any]], Checked]
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,14 +164,15 @@ class Door:
             checked = dialects.choose(letter.context).check(letter.action, letter.document)
         except WireFault as err:
             raise nack("UNREADABLE", err.text, paths=err.paths, code=err.code) from err
-        faults = checked.faults
+        faults, warnings = checked.faults, checked.warnings
         if not faults and self._also_check is not None:
-            faults = self._also_check(letter.action, letter.document)
+            also = self._also_check(letter.action, letter.document)
+            faults, warnings = also.faults, (*warnings, *also.warnings)
         if faults:
             first, more = faults[0], len(faults) - 1
             text = first.text + (f" ({more} more faults)" if more else "")
             raise nack("SCHEMA", text, paths="; ".join(fault.path for fault in faults[:10]))
-        letter.warnings = checked.warnings
+        letter.warnings = warnings
 
     async def _verify_gateway(self, letter: Letter) -> None:
         """A gateway's signature stands beside the buyer's, on a search only; where there is one it must hold."""

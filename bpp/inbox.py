@@ -11,7 +11,7 @@ from django.db.models import Exists, OuterRef, QuerySet
 from django.db.models.functions import Now
 
 from bpp import dialects, handlers, outbox, strict
-from bpp.messages import Caller, ErrorReply, Reply, WireFault
+from bpp.messages import Caller, ErrorReply, Note, Reply, WireFault
 from bpp.models import InboxMessage
 from core.due import lock_next
 from core.errors import DomainError
@@ -107,7 +107,7 @@ def _outcome(
     try:
         with transaction.atomic():
             request, notes = dialect.parse(row.action, document)
-            row.verdicts = [*row.verdicts, *({"path": n.path, "seen": n.seen, "note": n.text} for n in notes)]
+            _keep_notes(row, notes)
             outcome = handlers.handle(request, caller, now=now)
     except WireFault as err:
         return ErrorReply(err.code, err.text, err.paths), None, None
@@ -115,6 +115,12 @@ def _outcome(
         log.info("refused", extra={"action": row.action, "code": err.code, "transaction_id": row.transaction_id})
         return ErrorReply(err.code, err.text, err.path), None, None
     return outcome.reply, outcome.touched, outcome.wait
+
+
+def _keep_notes(row: InboxMessage, notes: tuple[Note, ...]) -> None:
+    """Record the notes of parsing beside those the door took already, each once."""
+    told = [{"path": note.path, "seen": note.seen, "note": note.text} for note in notes]
+    row.verdicts = [*row.verdicts, *(note for note in told if note not in row.verdicts)]
 
 
 def _put_back(row_id: int, err: Exception, now: datetime) -> None:

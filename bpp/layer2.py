@@ -22,7 +22,7 @@ import yaml
 from django.db import transaction
 
 from bpp.dialects import v1
-from bpp.messages import Note
+from bpp.messages import Checked, Note
 from bpp.models import Layer2
 
 REREAD_S = 10.0
@@ -75,6 +75,14 @@ class _Installed:
 
 
 _installed = _Installed()
+
+
+def incoming(action: str, document: dict[str, Any]) -> Checked:
+    """What the installed file holds against a request: faults where it says refuse, else warnings."""
+    context = document["context"]
+    domain, version = str(context.get("domain", "")), str(context.get("version", ""))
+    notes = check("in", action, document, domain, version)
+    return Checked(faults=notes) if notes and refuses(domain, version) else Checked(warnings=notes)
 
 
 def check(direction: str, action: str, document: dict[str, Any], domain: str, version: str) -> tuple[Note, ...]:

@@ -11,7 +11,7 @@ from django.core.exceptions import ObjectDoesNotExist
 
 from bpp import messages as m
 from catalog.models import Connector, Evse, Operator, Station
-from core.money import Money, from_paise
+from core.money import Money, from_paise, total
 from fulfillment.models import Session
 from orders import selectors as order_selectors
 from orders.models import Order, Payment, Quote
@@ -26,13 +26,14 @@ def order_view(order: Order, *, now: datetime) -> m.OrderView:
     """The whole order as callbacks show it: draft or promise, with its current quote, payment, terms and session."""
     connector = Connector.objects.select_related("evse__station__operator", "tariff").get(id=order.connector_id)
     quote = Quote.objects.get(order_id=order.id, current=True)
+    session = Session.objects.filter(order_id=order.id, meter_start_wh__isnull=False).first()
     draft = order.code is None
     initiated = order.state != Order.State.DRAFT
     return m.OrderView(
         draft=draft,
         plug=plug(connector, price=_energy_price(quote), availability=_availability(connector, order)),
         quantity=m.Quantity(order.quantity_kind, order.quantity),
-        quote=quote_view(quote, now=now),
+        quote=_running_quote(order, quote, session, now) or quote_view(quote, now=now),
         code=order.code or "",
         status="" if draft else order.state,
         fulfillment="" if order.fulfillment == F.NONE else order.fulfillment,
@@ -43,7 +44,7 @@ def order_view(order: Order, *, now: datetime) -> m.OrderView:
         payment=_payment(order) if initiated else None,
         fees=_fees(order) if initiated else (),
         refunds=_refunds(order) if initiated else (),
-        charging=_charging(order),
+        charging=_charging(session),
         cancellation=_cancellation(order),
         created_at=order.confirmed_at or order.created_at,
         updated_at=order.updated_at,
@@ -162,8 +163,16 @@ def _refunds(order: Order) -> tuple[m.RefundTerm, ...]:
     return tuple(m.RefundTerm(**term) for term in order_selectors.refund_terms(order))
 
 
-def _charging(order: Order) -> m.ChargingDetails | None:
-    session = Session.objects.filter(order_id=order.id, meter_start_wh__isnull=False).first()
+def _running_quote(order: Order, quote: Quote, session: Session | None, now: datetime) -> m.QuoteView | None:
+    """The cost so far of a session that runs, by the bill's own rule; None where nothing was delivered yet."""
+    if session is None or order.state != Order.State.ACTIVE or session.started_at is None or not session.energy_wh:
+        return None
+    lines = order_selectors.running_total(order, session.energy_wh, started_at=session.started_at, now=now)
+    shown = tuple(m.Line(line.code, line.amount, line.energy_wh, line.note) for line in lines)
+    return m.QuoteView(str(quote.number), total((line.amount for line in lines), quote.currency), shown)
+
+
+def _charging(session: Session | None) -> m.ChargingDetails | None:
     if session is None:
         return None
     running = session.ended_at is None

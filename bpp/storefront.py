@@ -16,7 +16,7 @@ from django.utils import timezone
 from psycopg import AsyncConnection
 from psycopg.types.json import Jsonb
 
-from bpp import dialects, keys, outbox, shelf, signing, strict
+from bpp import dialects, keys, layer2, outbox, shelf, signing, strict
 from bpp.delivery import back_off_s, is_refusal, judge
 from bpp.messages import Caller, ErrorReply, Note, Search, WireFault
 from bpp.storing import Writer
@@ -213,6 +213,7 @@ class Storefront:
     def _refresh(self) -> None:
         close_old_connections()
         self.shelf.refresh(timezone.now())
+        layer2.reread()
 
 
 def start(writer: Writer) -> Storefront:
