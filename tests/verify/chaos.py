@@ -21,7 +21,7 @@ from sandbox.serving import serve
 from sandbox.signing import Identity
 from sandbox.supplier import SupplierSettings
 from tests.verify.invariants import check, open_work
-from tests.verify.killing import Killer, Servers
+from tests.verify.killing import KILLED, Killer, Servers
 from tests.verify.rig import BPP_ID, Rig, Verdict, free_port, run
 from tests.verify.story import Account, Customer, Lost
 
@@ -54,7 +54,7 @@ async def _with_network(verdict: Verdict, sabotage: str, servers: Servers) -> No
         station_side = await serve_supplier(SupplierSettings(time_scale=600), events, port=port)
         registry.add(rig.row())
         rig.prepare()
-        rig.start("web", "worker", "beat")
+        rig.start(*KILLED)
         await rig.ready()
         buyers = [Buyer(Identity.fresh(f"bap{n}.verify.localhost"), registry_url=listening.url) for n in range(BUYERS)]
         for buyer in buyers:
@@ -117,11 +117,11 @@ async def _kill(killer: Killer) -> None:
     database_at = time.monotonic() + DATABASE_EVERY_S
     while True:
         await asyncio.sleep(STRIKE_EVERY_S)
-        killer.strike()
-        killer.revive()
+        await asyncio.to_thread(killer.strike)
+        await asyncio.to_thread(killer.revive)
         if time.monotonic() > database_at:
             database_at = time.monotonic() + DATABASE_EVERY_S
-            killer.strike_database()
+            await asyncio.to_thread(killer.strike_database)
 
 
 async def _drain(verdict: Verdict, rig: Rig) -> None:

@@ -21,6 +21,10 @@ from launcher import places, postgres, redis_server
 from tests.verify.rig import Rig, free_port
 
 
+# Two workers stand beside each other, as in any deployment that means to survive one.
+KILLED = ("web", "worker-1", "worker-2", "beat")
+
+
 @dataclass
 class Servers:
     """An embedded PostgreSQL and Redis; `kill` ends one as a power cut would, `start` recovers it."""
@@ -125,7 +129,7 @@ class Servers:
 
 @dataclass
 class Killer:
-    """Kills one of web, worker, beat and Redis at random, and PostgreSQL more rarely; each comes back at once."""
+    """Kills web, one of the workers, beat or Redis at random, and PostgreSQL more rarely; each comes back at once."""
 
     rig: Rig
     servers: Servers
@@ -134,7 +138,7 @@ class Killer:
 
     def strike(self) -> None:
         """kill -9 one process (with its children) and start it again."""
-        name = self.dice.choice(["web", "worker", "beat", "redis"])
+        name = self.dice.choice([*KILLED, "redis"])
         self.kills[name] = self.kills.get(name, 0) + 1
         if name == "redis":
             self.servers.kill("redis")
@@ -150,7 +154,7 @@ class Killer:
 
     def revive(self) -> None:
         """Start whatever died by itself, as a supervisor would."""
-        for name in ("web", "worker", "beat"):
+        for name in KILLED:
             process = self.rig.processes.get(name)
             if process is None or process.poll() is not None:
                 self.rig.kill(name)
