@@ -26,7 +26,6 @@ from bench import door  # sets Django up
 from django.core.management import call_command  # isort: skip
 from django.db import connection  # isort: skip
 
-from bpp import signing  # isort: skip
 from bpp.models import Subscriber  # isort: skip
 
 ITEMS = 20

@@ -79,7 +79,7 @@ class Quantity:
 class Search:
     """What a buyer looks for; an empty field does not filter.
 
-    Connector types are OCPP names; `current` is AC or DC; `level` is 1, 2 or 3 (DC fast); `vehicle` as in the catalogue.
+    Connector types are OCPP names; `current` is AC or DC; `level` is 1, 2 or 3 (DC fast); `vehicle` as catalogued.
     """
 
     text: str = ""
@@ -213,7 +213,9 @@ class AskCategories:
     pass
 
 
-Request = Search | Select | Init | Confirm | Status | Track | Cancel | Update | Rate | Support | AskReasons | AskCategories
+Request = (
+    Search | Select | Init | Confirm | Status | Track | Cancel | Update | Rate | Support | AskReasons | AskCategories
+)
 
 
 # -- replies ----------------------------------------------------------------------------------------------------------
@@ -255,7 +257,7 @@ class Charger:
 
 @dataclass(frozen=True, slots=True)
 class Plug:
-    """A connector as messages show it: the item. `availability` is the EVSE status in neutral words of the catalogue."""
+    """A connector as messages show it: the item. `availability` is the EVSE status, a neutral word."""
 
     item_id: str
     number: str
@@ -342,7 +344,7 @@ class Cancellation:
 
 @dataclass(frozen=True, slots=True)
 class OrderView:
-    """A whole order as callbacks show it. `draft` before confirm; `fulfillment` and `status` are neutral state words."""
+    """A whole order as callbacks show it. `draft` before confirm; `fulfillment` and `status` are neutral."""
 
     draft: bool
     plug: Plug

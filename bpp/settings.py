@@ -1,4 +1,4 @@
-"""How is the platform configured? Everything comes from the environment; a secret may also stand in a file, NAME_FILE."""
+"""How is the platform configured? Everything comes from the environment; a secret may also stand in NAME_FILE."""
 
 from __future__ import annotations
 
@@ -283,7 +283,11 @@ LOGGING = {
     },
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "json"}},
     "root": {"handlers": ["stderr"], "level": env("LOG_LEVEL", "INFO")},
-    "loggers": {"django.server": {"level": "WARNING"}, "uvicorn.access": {"level": "WARNING"}, "celery": {"level": "WARNING"}},
+    "loggers": {
+        "django.server": {"level": "WARNING"},
+        "uvicorn.access": {"level": "WARNING"},
+        "celery": {"level": "WARNING"},
+    },
 }
 
 HANDS_PER_QUEUE = env_int("HANDS_PER_QUEUE", 2)

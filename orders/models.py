@@ -58,7 +58,7 @@ class Order(models.Model):
     ends_at = models.DateTimeField(null=True, blank=True)
     billing = models.JSONField(default=dict, blank=True)
     customer = models.JSONField(default=dict, blank=True)
-    context = models.JSONField(default=dict, help_text="What unsolicited callbacks copy: domain, location, version, uri.")
+    context = models.JSONField(default=dict, help_text="What unsolicited callbacks copy from the request.")
     cancellation = models.JSONField(default=dict, blank=True)
     created_at = models.DateTimeField(db_default=Now())
     updated_at = models.DateTimeField(db_default=Now())
@@ -88,7 +88,7 @@ class Order(models.Model):
 
 
 class Quote(models.Model):
-    """A price that adds up: offered with a ttl, or the bill after the session. Lines are rounded, the total their sum."""
+    """A price that adds up, offered with a ttl or billed after the session: rounded lines and their sum."""
 
     class Kind(models.TextChoices):
         OFFER = "offer", "Offer"
@@ -149,7 +149,9 @@ class Reservation(models.Model):
                 condition=Q(state__in=["held", "confirmed", "active"]),
             ),
             models.CheckConstraint(
-                condition=Q(during__isempty=False) & Q(during__startswith__isnull=False) & Q(during__endswith__isnull=False),
+                condition=Q(during__isempty=False)
+                & Q(during__startswith__isnull=False)
+                & Q(during__endswith__isnull=False),
                 name="reservation_bounded",
             ),
         ]
