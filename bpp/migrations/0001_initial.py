@@ -6,198 +6,307 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
     dependencies = [
-        ('catalog', '0001_initial'),
+        ("catalog", "0001_initial"),
     ]
 
     operations = [
         migrations.CreateModel(
-            name='Subscription',
+            name="Subscription",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('key_id', models.CharField(max_length=128)),
-                ('registry_url', models.TextField()),
-                ('asked_at', models.DateTimeField()),
-                ('open_until', models.DateTimeField()),
-                ('answered_at', models.DateTimeField(blank=True, null=True)),
-                ('outcome', models.TextField(blank=True, default='')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("key_id", models.CharField(max_length=128)),
+                ("registry_url", models.TextField()),
+                ("asked_at", models.DateTimeField()),
+                ("open_until", models.DateTimeField()),
+                ("answered_at", models.DateTimeField(blank=True, null=True)),
+                ("outcome", models.TextField(blank=True, default="")),
             ],
         ),
         migrations.CreateModel(
-            name='InboxMessage',
+            name="InboxMessage",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('bap_id', models.CharField(max_length=255)),
-                ('action', models.CharField(max_length=40)),
-                ('message_id', models.CharField(max_length=255)),
-                ('transaction_id', models.CharField(max_length=255)),
-                ('digest', models.BinaryField(max_length=64)),
-                ('raw', models.BinaryField()),
-                ('authorization', models.TextField()),
-                ('gateway_authorization', models.TextField(blank=True, default='')),
-                ('signer', models.JSONField(default=dict, help_text='The registry row used: subscriber, key id, type, public key.')),
-                ('verdicts', models.JSONField(default=list, help_text='Warnings: list of {path, seen, note}.')),
-                ('received_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
-                ('deadline_at', models.DateTimeField(help_text="The context's timestamp plus its ttl.")),
-                ('state', models.CharField(choices=[('new', 'New'), ('waiting', 'Waiting for the station'), ('done', 'Done'), ('failed', 'Failed'), ('expired', 'Expired')], db_default='new', default='new', max_length=8)),
-                ('reason', models.TextField(blank=True, db_default='', default='')),
-                ('attempts', models.IntegerField(db_default=0, default=0)),
-                ('next_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
-                ('done_at', models.DateTimeField(blank=True, null=True)),
-                ('order_id', models.BigIntegerField(blank=True, help_text='The order it touched.', null=True)),
-                ('waits_for', models.CharField(blank=True, db_default='', default='', max_length=40)),
-                ('operator', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, to='catalog.operator')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("bap_id", models.CharField(max_length=255)),
+                ("action", models.CharField(max_length=40)),
+                ("message_id", models.CharField(max_length=255)),
+                ("transaction_id", models.CharField(max_length=255)),
+                ("digest", models.BinaryField(max_length=64)),
+                ("raw", models.BinaryField()),
+                ("authorization", models.TextField()),
+                ("gateway_authorization", models.TextField(blank=True, default="")),
+                (
+                    "signer",
+                    models.JSONField(
+                        default=dict, help_text="The registry row used: subscriber, key id, type, public key."
+                    ),
+                ),
+                ("verdicts", models.JSONField(default=list, help_text="Warnings: list of {path, seen, note}.")),
+                ("received_at", models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
+                ("deadline_at", models.DateTimeField(help_text="The context's timestamp plus its ttl.")),
+                (
+                    "state",
+                    models.CharField(
+                        choices=[
+                            ("new", "New"),
+                            ("waiting", "Waiting for the station"),
+                            ("done", "Done"),
+                            ("failed", "Failed"),
+                            ("expired", "Expired"),
+                        ],
+                        db_default="new",
+                        default="new",
+                        max_length=8,
+                    ),
+                ),
+                ("reason", models.TextField(blank=True, db_default="", default="")),
+                ("attempts", models.IntegerField(db_default=0, default=0)),
+                ("next_at", models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
+                ("done_at", models.DateTimeField(blank=True, null=True)),
+                ("order_id", models.BigIntegerField(blank=True, help_text="The order it touched.", null=True)),
+                ("waits_for", models.CharField(blank=True, db_default="", default="", max_length=40)),
+                (
+                    "operator",
+                    models.ForeignKey(
+                        blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, to="catalog.operator"
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='Layer2',
+            name="Layer2",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('domain', models.CharField(max_length=100)),
-                ('version', models.CharField(max_length=20)),
-                ('name', models.CharField(max_length=200)),
-                ('document', models.JSONField()),
-                ('digest', models.CharField(max_length=128)),
-                ('incoming', models.CharField(choices=[('warn', 'Record as warnings'), ('refuse', 'Refuse with a NACK')], default='warn', max_length=6)),
-                ('active', models.BooleanField(default=True)),
-                ('installed_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("domain", models.CharField(max_length=100)),
+                ("version", models.CharField(max_length=20)),
+                ("name", models.CharField(max_length=200)),
+                ("document", models.JSONField()),
+                ("digest", models.CharField(max_length=128)),
+                (
+                    "incoming",
+                    models.CharField(
+                        choices=[("warn", "Record as warnings"), ("refuse", "Refuse with a NACK")],
+                        default="warn",
+                        max_length=6,
+                    ),
+                ),
+                ("active", models.BooleanField(default=True)),
+                ("installed_at", models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
             ],
             options={
-                'constraints': [models.UniqueConstraint(condition=models.Q(('active', True)), fields=('domain', 'version'), name='layer2_one_active')],
+                "constraints": [
+                    models.UniqueConstraint(
+                        condition=models.Q(("active", True)), fields=("domain", "version"), name="layer2_one_active"
+                    )
+                ],
             },
         ),
         migrations.CreateModel(
-            name='OutboxMessage',
+            name="OutboxMessage",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('bap_id', models.CharField(max_length=255)),
-                ('transaction_id', models.CharField(max_length=255)),
-                ('message_id', models.CharField(max_length=255)),
-                ('action', models.CharField(max_length=40)),
-                ('url', models.TextField(help_text="Where it goes: the registry's URL for the subscriber, and the action.")),
-                ('body', models.BinaryField()),
-                ('part', models.IntegerField(default=0, help_text='Number of this part where one answer goes out in several.')),
-                ('order_id', models.BigIntegerField(blank=True, null=True)),
-                ('progress', models.BooleanField(default=False, help_text='May be replaced by a later one while undelivered.')),
-                ('verdicts', models.JSONField(default=list, help_text='Faults of our own answer: list of {path, seen, note}.')),
-                ('created_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
-                ('next_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
-                ('deadline_at', models.DateTimeField()),
-                ('state', models.CharField(choices=[('pending', 'Pending'), ('sent', 'Delivered'), ('refused', 'Refused'), ('dead', 'Dead'), ('coalesced', 'Replaced by a later one')], db_default='pending', default='pending', max_length=9)),
-                ('reason', models.TextField(blank=True, db_default='', default='')),
-                ('attempts', models.IntegerField(db_default=0, default=0)),
-                ('lease_until', models.DateTimeField(blank=True, null=True)),
-                ('token', models.BigIntegerField(db_default=0, default=0)),
-                ('sent_at', models.DateTimeField(blank=True, null=True)),
-                ('answers', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='replies', to='bpp.inboxmessage')),
-                ('operator', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, to='catalog.operator')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("bap_id", models.CharField(max_length=255)),
+                ("transaction_id", models.CharField(max_length=255)),
+                ("message_id", models.CharField(max_length=255)),
+                ("action", models.CharField(max_length=40)),
+                (
+                    "url",
+                    models.TextField(help_text="Where it goes: the registry's URL for the subscriber, and the action."),
+                ),
+                ("body", models.BinaryField()),
+                (
+                    "part",
+                    models.IntegerField(
+                        default=0, help_text="Number of this part where one answer goes out in several."
+                    ),
+                ),
+                ("order_id", models.BigIntegerField(blank=True, null=True)),
+                (
+                    "progress",
+                    models.BooleanField(default=False, help_text="May be replaced by a later one while undelivered."),
+                ),
+                (
+                    "verdicts",
+                    models.JSONField(default=list, help_text="Faults of our own answer: list of {path, seen, note}."),
+                ),
+                ("created_at", models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
+                ("next_at", models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
+                ("deadline_at", models.DateTimeField()),
+                (
+                    "state",
+                    models.CharField(
+                        choices=[
+                            ("pending", "Pending"),
+                            ("sent", "Delivered"),
+                            ("refused", "Refused"),
+                            ("dead", "Dead"),
+                            ("coalesced", "Replaced by a later one"),
+                        ],
+                        db_default="pending",
+                        default="pending",
+                        max_length=9,
+                    ),
+                ),
+                ("reason", models.TextField(blank=True, db_default="", default="")),
+                ("attempts", models.IntegerField(db_default=0, default=0)),
+                ("lease_until", models.DateTimeField(blank=True, null=True)),
+                ("token", models.BigIntegerField(db_default=0, default=0)),
+                ("sent_at", models.DateTimeField(blank=True, null=True)),
+                (
+                    "answers",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="replies",
+                        to="bpp.inboxmessage",
+                    ),
+                ),
+                (
+                    "operator",
+                    models.ForeignKey(
+                        blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, to="catalog.operator"
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='DeliveryAttempt',
+            name="DeliveryAttempt",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('at', models.DateTimeField()),
-                ('wait_ms', models.IntegerField()),
-                ('status', models.IntegerField(blank=True, null=True)),
-                ('outcome', models.CharField(max_length=20)),
-                ('detail', models.TextField(blank=True, default='')),
-                ('response', models.TextField(blank=True, default='', help_text="First 2 kB of the counterpart's answer.")),
-                ('key_id', models.CharField(blank=True, default='', max_length=128)),
-                ('message', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='tries', to='bpp.outboxmessage')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("at", models.DateTimeField()),
+                ("wait_ms", models.IntegerField()),
+                ("status", models.IntegerField(blank=True, null=True)),
+                ("outcome", models.CharField(max_length=20)),
+                ("detail", models.TextField(blank=True, default="")),
+                (
+                    "response",
+                    models.TextField(blank=True, default="", help_text="First 2 kB of the counterpart's answer."),
+                ),
+                ("key_id", models.CharField(blank=True, default="", max_length=128)),
+                (
+                    "message",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE, related_name="tries", to="bpp.outboxmessage"
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='OwnKey',
+            name="OwnKey",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('key_id', models.CharField(max_length=128, unique=True)),
-                ('signing_public_key', models.CharField(max_length=64)),
-                ('encryption_public_key', models.CharField(max_length=64)),
-                ('signing_private_sealed', models.BinaryField()),
-                ('encryption_private_sealed', models.BinaryField()),
-                ('state', models.CharField(choices=[('pending', 'Not yet known to the registry'), ('active', 'Active'), ('retired', 'Retired')], default='pending', max_length=8)),
-                ('valid_from', models.DateTimeField()),
-                ('valid_until', models.DateTimeField()),
-                ('created_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("key_id", models.CharField(max_length=128, unique=True)),
+                ("signing_public_key", models.CharField(max_length=64)),
+                ("encryption_public_key", models.CharField(max_length=64)),
+                ("signing_private_sealed", models.BinaryField()),
+                ("encryption_private_sealed", models.BinaryField()),
+                (
+                    "state",
+                    models.CharField(
+                        choices=[
+                            ("pending", "Not yet known to the registry"),
+                            ("active", "Active"),
+                            ("retired", "Retired"),
+                        ],
+                        default="pending",
+                        max_length=8,
+                    ),
+                ),
+                ("valid_from", models.DateTimeField()),
+                ("valid_until", models.DateTimeField()),
+                ("created_at", models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
             ],
             options={
-                'constraints': [models.CheckConstraint(condition=models.Q(('valid_until__gt', models.F('valid_from'))), name='ownkey_window')],
+                "constraints": [
+                    models.CheckConstraint(
+                        condition=models.Q(("valid_until__gt", models.F("valid_from"))), name="ownkey_window"
+                    )
+                ],
             },
         ),
         migrations.CreateModel(
-            name='Subscriber',
+            name="Subscriber",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('subscriber_id', models.CharField(max_length=255)),
-                ('key_id', models.CharField(max_length=128)),
-                ('type', models.CharField(max_length=10)),
-                ('domain', models.CharField(blank=True, default='', max_length=100)),
-                ('url', models.TextField()),
-                ('signing_public_key', models.CharField(help_text='Base64 of 32 raw bytes.', max_length=64)),
-                ('encryption_public_key', models.CharField(blank=True, default='', max_length=64)),
-                ('status', models.CharField(max_length=30)),
-                ('valid_from', models.DateTimeField(blank=True, null=True)),
-                ('valid_until', models.DateTimeField(blank=True, null=True)),
-                ('fetched_at', models.DateTimeField()),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("subscriber_id", models.CharField(max_length=255)),
+                ("key_id", models.CharField(max_length=128)),
+                ("type", models.CharField(max_length=10)),
+                ("domain", models.CharField(blank=True, default="", max_length=100)),
+                ("url", models.TextField()),
+                ("signing_public_key", models.CharField(help_text="Base64 of 32 raw bytes.", max_length=64)),
+                ("encryption_public_key", models.CharField(blank=True, default="", max_length=64)),
+                ("status", models.CharField(max_length=30)),
+                ("valid_from", models.DateTimeField(blank=True, null=True)),
+                ("valid_until", models.DateTimeField(blank=True, null=True)),
+                ("fetched_at", models.DateTimeField()),
             ],
             options={
-                'constraints': [models.UniqueConstraint(fields=('subscriber_id', 'key_id'), name='subscriber_key')],
+                "constraints": [models.UniqueConstraint(fields=("subscriber_id", "key_id"), name="subscriber_key")],
             },
         ),
         migrations.AddIndex(
-            model_name='inboxmessage',
-            index=models.Index(condition=models.Q(('state__in', ['new', 'waiting'])), fields=['next_at'], name='inbox_due'),
+            model_name="inboxmessage",
+            index=models.Index(
+                condition=models.Q(("state__in", ["new", "waiting"])), fields=["next_at"], name="inbox_due"
+            ),
         ),
         migrations.AddIndex(
-            model_name='inboxmessage',
-            index=models.Index(fields=['bap_id', 'transaction_id', 'id'], name='inbox_transaction'),
+            model_name="inboxmessage",
+            index=models.Index(fields=["bap_id", "transaction_id", "id"], name="inbox_transaction"),
         ),
         migrations.AddIndex(
-            model_name='inboxmessage',
-            index=models.Index(condition=models.Q(('state', 'waiting')), fields=['order_id'], name='inbox_waiting'),
+            model_name="inboxmessage",
+            index=models.Index(condition=models.Q(("state", "waiting")), fields=["order_id"], name="inbox_waiting"),
         ),
         migrations.AddIndex(
-            model_name='inboxmessage',
-            index=models.Index(fields=['-received_at'], name='inbox_received'),
+            model_name="inboxmessage",
+            index=models.Index(fields=["-received_at"], name="inbox_received"),
         ),
         migrations.AddConstraint(
-            model_name='inboxmessage',
-            constraint=models.UniqueConstraint(fields=('bap_id', 'action', 'message_id'), name='inbox_once'),
+            model_name="inboxmessage",
+            constraint=models.UniqueConstraint(fields=("bap_id", "action", "message_id"), name="inbox_once"),
         ),
         migrations.AddConstraint(
-            model_name='inboxmessage',
-            constraint=models.CheckConstraint(condition=models.Q(('attempts__gte', 0)), name='inbox_attempts'),
+            model_name="inboxmessage",
+            constraint=models.CheckConstraint(condition=models.Q(("attempts__gte", 0)), name="inbox_attempts"),
         ),
         migrations.AddIndex(
-            model_name='outboxmessage',
-            index=models.Index(condition=models.Q(('state', 'pending')), fields=['next_at'], name='outbox_due'),
+            model_name="outboxmessage",
+            index=models.Index(condition=models.Q(("state", "pending")), fields=["next_at"], name="outbox_due"),
         ),
         migrations.AddIndex(
-            model_name='outboxmessage',
-            index=models.Index(condition=models.Q(('state', 'pending')), fields=['bap_id', 'transaction_id', 'id'], name='outbox_mailbox'),
+            model_name="outboxmessage",
+            index=models.Index(
+                condition=models.Q(("state", "pending")),
+                fields=["bap_id", "transaction_id", "id"],
+                name="outbox_mailbox",
+            ),
         ),
         migrations.AddIndex(
-            model_name='outboxmessage',
-            index=models.Index(fields=['transaction_id', 'id'], name='outbox_transaction'),
+            model_name="outboxmessage",
+            index=models.Index(fields=["transaction_id", "id"], name="outbox_transaction"),
         ),
         migrations.AddIndex(
-            model_name='outboxmessage',
-            index=models.Index(fields=['-created_at'], name='outbox_created'),
+            model_name="outboxmessage",
+            index=models.Index(fields=["-created_at"], name="outbox_created"),
         ),
         migrations.AddConstraint(
-            model_name='outboxmessage',
-            constraint=models.UniqueConstraint(condition=models.Q(('answers__isnull', False)), fields=('answers', 'part'), name='outbox_one_answer'),
+            model_name="outboxmessage",
+            constraint=models.UniqueConstraint(
+                condition=models.Q(("answers__isnull", False)), fields=("answers", "part"), name="outbox_one_answer"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='outboxmessage',
-            constraint=models.CheckConstraint(condition=models.Q(('deadline_at__gte', models.F('created_at'))), name='outbox_deadline'),
+            model_name="outboxmessage",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("deadline_at__gte", models.F("created_at"))), name="outbox_deadline"
+            ),
         ),
         migrations.AddIndex(
-            model_name='deliveryattempt',
-            index=models.Index(fields=['message', 'id'], name='attempt_message'),
+            model_name="deliveryattempt",
+            index=models.Index(fields=["message", "id"], name="attempt_message"),
         ),
     ]

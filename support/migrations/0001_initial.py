@@ -6,52 +6,101 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
     dependencies = [
-        ('catalog', '0001_initial'),
-        ('orders', '0001_initial'),
+        ("catalog", "0001_initial"),
+        ("orders", "0001_initial"),
     ]
 
     operations = [
         migrations.CreateModel(
-            name='Rating',
+            name="Rating",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('category', models.CharField(choices=[('Item', 'Item'), ('Order', 'Order'), ('Fulfillment', 'Fulfillment'), ('Provider', 'Provider'), ('Agent', 'Agent'), ('Support', 'Support')], max_length=12)),
-                ('target', models.CharField(help_text='The id that was rated.', max_length=255)),
-                ('value', models.DecimalField(decimal_places=2, max_digits=3)),
-                ('comment', models.TextField(blank=True, default='')),
-                ('form_token_hash', models.CharField(blank=True, default='', max_length=64)),
-                ('created_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
-                ('updated_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
-                ('order', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='ratings', to='orders.order')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                (
+                    "category",
+                    models.CharField(
+                        choices=[
+                            ("Item", "Item"),
+                            ("Order", "Order"),
+                            ("Fulfillment", "Fulfillment"),
+                            ("Provider", "Provider"),
+                            ("Agent", "Agent"),
+                            ("Support", "Support"),
+                        ],
+                        max_length=12,
+                    ),
+                ),
+                ("target", models.CharField(help_text="The id that was rated.", max_length=255)),
+                ("value", models.DecimalField(decimal_places=2, max_digits=3)),
+                ("comment", models.TextField(blank=True, default="")),
+                ("form_token_hash", models.CharField(blank=True, default="", max_length=64)),
+                ("created_at", models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
+                ("updated_at", models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
+                (
+                    "order",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE, related_name="ratings", to="orders.order"
+                    ),
+                ),
             ],
             options={
-                'constraints': [models.UniqueConstraint(fields=('order', 'category'), name='rating_once'), models.CheckConstraint(condition=models.Q(('value__gte', 0), ('value__lte', 5)), name='rating_value')],
+                "constraints": [
+                    models.UniqueConstraint(fields=("order", "category"), name="rating_once"),
+                    models.CheckConstraint(
+                        condition=models.Q(("value__gte", 0), ("value__lte", 5)), name="rating_value"
+                    ),
+                ],
             },
         ),
         migrations.CreateModel(
-            name='Ticket',
+            name="Ticket",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('code', models.CharField(max_length=20, unique=True)),
-                ('bap_id', models.CharField(blank=True, default='', max_length=255)),
-                ('subject', models.CharField(max_length=200)),
-                ('contact_phone', models.CharField(blank=True, default='', max_length=20)),
-                ('contact_email', models.CharField(blank=True, default='', max_length=254)),
-                ('state', models.CharField(choices=[('open', 'Open'), ('answered', 'Answered'), ('closed', 'Closed')], default='open', max_length=8)),
-                ('notes', models.TextField(blank=True, default='')),
-                ('opened_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
-                ('reply_due_at', models.DateTimeField()),
-                ('closed_at', models.DateTimeField(blank=True, null=True)),
-                ('operator', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='tickets', to='catalog.operator')),
-                ('order', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='tickets', to='orders.order')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("code", models.CharField(max_length=20, unique=True)),
+                ("bap_id", models.CharField(blank=True, default="", max_length=255)),
+                ("subject", models.CharField(max_length=200)),
+                ("contact_phone", models.CharField(blank=True, default="", max_length=20)),
+                ("contact_email", models.CharField(blank=True, default="", max_length=254)),
+                (
+                    "state",
+                    models.CharField(
+                        choices=[("open", "Open"), ("answered", "Answered"), ("closed", "Closed")],
+                        default="open",
+                        max_length=8,
+                    ),
+                ),
+                ("notes", models.TextField(blank=True, default="")),
+                ("opened_at", models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
+                ("reply_due_at", models.DateTimeField()),
+                ("closed_at", models.DateTimeField(blank=True, null=True)),
+                (
+                    "operator",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="tickets", to="catalog.operator"
+                    ),
+                ),
+                (
+                    "order",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="tickets",
+                        to="orders.order",
+                    ),
+                ),
             ],
             options={
-                'indexes': [models.Index(fields=['operator', 'state', 'reply_due_at'], name='ticket_board')],
-                'constraints': [models.UniqueConstraint(condition=models.Q(('state', 'open')), fields=('order', 'subject'), name='ticket_one_open_per_subject')],
+                "indexes": [models.Index(fields=["operator", "state", "reply_due_at"], name="ticket_board")],
+                "constraints": [
+                    models.UniqueConstraint(
+                        condition=models.Q(("state", "open")),
+                        fields=("order", "subject"),
+                        name="ticket_one_open_per_subject",
+                    )
+                ],
             },
         ),
     ]
