@@ -125,7 +125,7 @@ def web_command(group: Group, *, host: str, port: int) -> list[str | Path]:
             "--loop",
             "uvloop",
             "--http",
-            "httptools",
+            "bpp.heads:BoundedHttp",
             "--limit-concurrency",
             "1000",
             "--timeout-graceful-shutdown",

@@ -40,6 +40,7 @@ FLOOD_BYTES = 300_000_000
 HEADER_FLOOD_BYTES = 64_000_000
 SLOW_CLIENTS = 200
 DEADLINE_S = 4
+LONGEST_S = 14.0
 DRAIN_S = 60.0
 TICK_MS = 1000 / os.sysconf("SC_CLK_TCK")
 
@@ -174,12 +175,10 @@ async def _besiege(rig: Rig, peers: Peers, alice: Identity, gauge: Gauge, verdic
     for name, (status, sent) in outcomes.items():
         if status >= 500 or (sent >= FLOOD_BYTES and "300" in name):
             verdict.fail(f"{name}: {status} after {sent} bytes")
-    in_time = [status for number, status in enumerate(closed) if number % 2 == 1]
-    verdict.figures["slow_bodies_closed"] = sum(status != -1 for status in in_time)
-    verdict.figures["slow_headers_left"] = sum(status == -1 for status in closed) - in_time.count(-1)
-    if -1 in in_time:
-        verdict.fail(f"{in_time.count(-1)} of {len(in_time)} slow bodies were still being read after the deadline")
-    verdict.skipped.append("slow header lines are not closed by the server: a proxy in front of it does that")
+    left = {"bodies": closed[1::2].count(-1), "heads": closed[::2].count(-1)}
+    verdict.figures["slow_left"] = left
+    if any(left.values()):
+        verdict.fail(f"of {len(slow)} slow clients these were still served after {LONGEST_S:.0f} s: {left}")
 
 
 async def _keep_asking(
@@ -226,7 +225,7 @@ async def _slow(port: int, *, in_body: bool) -> int:
     writer.write(head + (b"Content-Length: 5000\r\n\r\n" if in_body else b"X-Slow: "))
     answering = asyncio.create_task(read_answer(reader))
     try:
-        until = time.monotonic() + DEADLINE_S + 4
+        until = time.monotonic() + LONGEST_S
         while time.monotonic() < until and not answering.done():
             writer.write(b"a")
             await asyncio.wait([answering], timeout=0.5)

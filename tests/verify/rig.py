@@ -196,7 +196,7 @@ class Rig:
         return {
             "web": [
                 *(sys.executable, "-m", "uvicorn", web, "--host", "127.0.0.1"),
-                *("--port", str(self.port), "--loop", "uvloop", "--http", "httptools", "--no-access-log"),
+                *("--port", str(self.port), "--loop", "uvloop", "--http", "bpp.heads:BoundedHttp", "--no-access-log"),
                 *("--limit-concurrency", "1000", "--log-level", "warning"),
             ],
             "worker": [*worker, "--hostname", "worker@verify"],
