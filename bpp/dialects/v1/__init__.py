@@ -194,7 +194,11 @@ def _reader(document: dict[str, Any]) -> Reader:
 def _day(context: object) -> date | None:
     timestamp = context.get("timestamp") if isinstance(context, dict) else None
     read = reading.instant(timestamp) if isinstance(timestamp, str) else None
-    return read[0].astimezone(reading.IST).date() if read else None
+    try:
+        return read[0].astimezone(reading.IST).date() if read else None
+    except OverflowError:
+        # The last hours of the year 9999 have no date in India that a calendar could hold.
+        return None
 
 
 def _unique(reader: Reader) -> tuple[Note, ...]:

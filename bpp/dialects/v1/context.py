@@ -55,7 +55,7 @@ def stale(document: dict[str, Any], now: datetime, default_ttl_s: int, *, skew_s
     context = document["context"]
     sent_at = _sent_at(context)
     ends_at = _deadline(context, sent_at or now, default_ttl_s)
-    if now <= ends_at + timedelta(seconds=skew_s):
+    if now - timedelta(seconds=skew_s) <= ends_at:
         return None
     late_s = int((now - ends_at).total_seconds())
     ttl = shown(context.get("ttl") or f"none, so {default_ttl_s} s")

@@ -96,6 +96,12 @@ def test_stale_forgives_the_skew() -> None:
     assert v1.stale(request(timestamp=None, ttl=None), edge, 600) is None
 
 
+@pytest.mark.parametrize("context", [{"ttl": "P9999Y"}, {"timestamp": "9999-12-31T23:59:59.999999Z"}])
+def test_end_of_the_calendar_is_not_stale(context: dict[str, str]) -> None:
+    assert v1.stale(request(**context), NOW, 600) is None
+    assert not v1.check("status", request(**context)).faults
+
+
 def test_stale_when_no_ttl_names_the_default() -> None:
     text = v1.stale(request(ttl=None), SENT_AT + timedelta(hours=1), 600)
     assert text is not None
