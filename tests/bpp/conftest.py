@@ -41,6 +41,7 @@ def network(settings: Any) -> Iterator[Network]:
     with toy.running_network() as found:
         settings.BECKN_REGISTRY_URL = found.url
         settings.BECKN_SUBSCRIBER_ID = toy.PROVIDER
+        settings.BECKN_IP_RATE_PER_S, settings.BECKN_IP_BURST = 100, 200
         registry.forget_all()
         keys.forget()
         subscription.forget_tries()
