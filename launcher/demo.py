@@ -240,7 +240,7 @@ class _Demo:
         login = f"{provider}/admin/"
         if serve.has_command("demo_login"):
             group.manage("demo_login")
-            login = last_line(self.where.log / "manage.log") or login
+            login = last_link(self.where.log / "manage.log") or login
         for name, url in (
             ("Operators", login),
             ("API docs", f"{provider}/api/docs/"),
@@ -280,10 +280,10 @@ def wait_for_line(group: Group, log: Path, line: bytes, offset: int) -> None:
     )
 
 
-def last_line(log: Path) -> str:
-    """What a command said last."""
-    lines = [line.strip() for line in log.read_text(errors="replace").splitlines() if line.strip()]
-    return "" if not lines or lines[-1].startswith("--- ") else lines[-1]
+def last_link(log: Path) -> str:
+    """The newest address a command printed; empty where it printed none."""
+    lines = [line.strip() for line in log.read_text(errors="replace").splitlines()]
+    return next((line for line in reversed(lines) if line.startswith(("http://", "https://"))), "")
 
 
 def has_display() -> bool:
