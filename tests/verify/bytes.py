@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from bpp.heads import HEAD_S
 from sandbox.signing import Identity
 from tests.verify.bombs import bombs
 from tests.verify.rig import Rig, Verdict, run, wanted
@@ -36,11 +37,12 @@ from tests.verify.senders import (
 )
 
 CPU_MS, GROWTH_MB, SPOOL_MB, HEALTHY_MS = 100.0, 50.0, 1.0, 200.0
-FLOOD_BYTES = 300_000_000
+FLOOD_BYTES = 80_000_000 if os.environ.get("N") else 300_000_000
 HEADER_FLOOD_BYTES = 64_000_000
 SLOW_CLIENTS = 200
-DEADLINE_S = 4
-LONGEST_S = 14.0
+DEADLINE_S = 2
+# Beyond the time that bpp.heads allows; a run made small does not wait for that.
+LONGEST_S = 5.0 if os.environ.get("N") else 14.0
 DRAIN_S = 60.0
 TICK_MS = 1000 / os.sysconf("SC_CLK_TCK")
 
@@ -154,8 +156,8 @@ async def _besiege(rig: Rig, peers: Peers, alice: Identity, gauge: Gauge, verdic
     stop = asyncio.Event()
     healthy = asyncio.create_task(_keep_asking(rig, peers, alice, gauge, verdict, stop))
     floods: dict[str, Coroutine[Any, Any, tuple[int, int]]] = {
-        "300 MB": _flood(rig.port, b"Content-Length: %d\r\n\r\n" % FLOOD_BYTES, b"a" * 65536, FLOOD_BYTES),
-        "300 MB in chunks": _flood(
+        "a large body": _flood(rig.port, b"Content-Length: %d\r\n\r\n" % FLOOD_BYTES, b"a" * 65536, FLOOD_BYTES),
+        "a large body in chunks": _flood(
             rig.port,
             b"Transfer-Encoding: chunked\r\n\r\n",
             b"10000\r\n" + b"a" * 65536 + b"\r\n",
@@ -173,9 +175,9 @@ async def _besiege(rig: Rig, peers: Peers, alice: Identity, gauge: Gauge, verdic
     verdict.n += len(outcomes) + len(slow)
     verdict.figures["floods"] = {name: {"status": status, "sent": sent} for name, (status, sent) in outcomes.items()}
     for name, (status, sent) in outcomes.items():
-        if status >= 500 or (sent >= FLOOD_BYTES and "300" in name):
+        if status >= 500 or (sent >= FLOOD_BYTES and "body" in name):
             verdict.fail(f"{name}: {status} after {sent} bytes")
-    left = {"bodies": closed[1::2].count(-1), "heads": closed[::2].count(-1)}
+    left = {"bodies": closed[1::2].count(-1), "heads": closed[::2].count(-1) if LONGEST_S > HEAD_S else 0}
     verdict.figures["slow_left"] = left
     if any(left.values()):
         verdict.fail(f"of {len(slow)} slow clients these were still served after {LONGEST_S:.0f} s: {left}")

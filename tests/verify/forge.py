@@ -70,7 +70,8 @@ async def proof(verdict: Verdict, sabotage: str) -> None:
     _vector(verdict)
     async with Peers() as peers:
         # Behind a proxy the address is the proxy's word, so that one part can be limited and the rest not.
-        with Rig(peers.url, sabotage=sabotage, env={"BEHIND_PROXY": "1"}) as rig:
+        env = {"BEHIND_PROXY": "1", "BECKN_IP_RATE_PER_S": "20", "BECKN_IP_BURST": "50"}
+        with Rig(peers.url, sabotage=sabotage, env=env) as rig:
             cast = Cast(peers, dice)
             peers.registry.add(rig.row())
             rig.prepare(seed_city=False)

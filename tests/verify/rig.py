@@ -113,10 +113,15 @@ class Rig:
         )
 
     def prepare(self, *, seed_city: bool = True) -> None:
-        """Create the database, migrate and, by default, seed the city."""
+        """Create the database, migrate and, by default, seed the city.
+
+        VERIFY_TEMPLATE names a database that is migrated already, to be copied instead.
+        """
+        template = os.environ.get("VERIFY_TEMPLATE", "")
         with psycopg.connect(self.server_url, autocommit=True) as connection:
-            connection.execute(f'CREATE DATABASE "{self.database}"')
-        self.manage("migrate", "--verbosity", "0")
+            connection.execute(f'CREATE DATABASE "{self.database}"' + f' TEMPLATE "{template}"' * bool(template))
+        if not template:
+            self.manage("migrate", "--verbosity", "0")
         if seed_city:
             self.manage("seed_city", "--seed", "7")
 

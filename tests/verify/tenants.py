@@ -29,7 +29,9 @@ from tests.verify.senders import Line, Peers, authorized, context, document, mes
 if TYPE_CHECKING:
     from orders.models import Order
 
-CALLBACK_S = 15.0
+# A run made small waits less for what does not come, and asks in the two forms that most often leak.
+SMALL = wanted(3000) < 1000
+CALLBACK_S = 6.0 if SMALL else 15.0
 ASKS = (*("select", "init", "confirm", "status", "track", "update start", "update end", "cancel", "rating", "support"),)
 FORMS = ("order id", "transaction id", "order id in its transaction", "charger", "track token")
 WITHOUT_ORDER_ID = ("select", "init", "confirm")
@@ -145,7 +147,7 @@ async def _matrix(
 
 def _cases() -> Iterator[tuple[str, str]]:
     for ask in ASKS:
-        for form in FORMS:
+        for form in FORMS[:2] if SMALL else FORMS:
             yield ask, form
 
 

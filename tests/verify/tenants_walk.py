@@ -74,6 +74,7 @@ def walk(verdict: Verdict, buyers: list[Identity], steps: int) -> None:
         _people(world)
         for _ in range(4):
             _buy(world)
+        samples = max(40, min(SAMPLES, steps // 10))
         deeds = (_buy, _ask_about_own, _ask_about_foreign, _read_by_api, _act_by_api, _open_page)
         for _ in range(steps):
             deed = world.dice.choices(deeds, weights=(3, 22, 40, 20, 10, 5))[0]
@@ -81,7 +82,7 @@ def walk(verdict: Verdict, buyers: list[Identity], steps: int) -> None:
             world.done[deed.__name__.strip("_")] = world.done.get(deed.__name__.strip("_"), 0) + 1
         verdict.n += steps
         verdict.figures["walk"] = world.done
-        _timing(world)
+        _timing(world, samples)
     finally:
         connections.close_all()
 
@@ -245,12 +246,12 @@ def _unmoved(world: World, what: str, order: Order, before: tuple[Any, ...]) -> 
         world.verdict.fail(f"{what} moved order {order} from {before} to {after}")
 
 
-def _timing(world: World) -> None:
+def _timing(world: World, samples: int) -> None:
     """A refusal takes as long for another's order as for one that never was; the least disturbed try counts."""
     gaps: list[tuple[float, dict[str, Any]]] = []
     for _ in range(TRIES):
         found: dict[str, list[float]] = {"foreign": [], "unknown": []}
-        for number in range(SAMPLES):
+        for number in range(samples):
             order = world.pick(buyer=number % 2, own=False)
             assert order is not None
             pair = [("foreign", order.code or ""), ("unknown", f"VB-{uuid.uuid4().hex[:8].upper()}")]
