@@ -280,6 +280,12 @@ def wait_for_line(group: Group, log: Path, line: bytes, offset: int) -> None:
     )
 
 
+def last_line(log: Path) -> str:
+    """What a command said last."""
+    lines = [line.strip() for line in log.read_text(errors="replace").splitlines() if line.strip()]
+    return "" if not lines or lines[-1].startswith("--- ") else lines[-1]
+
+
 def last_link(log: Path) -> str:
     """The newest address a command printed; empty where it printed none."""
     lines = [line.strip() for line in log.read_text(errors="replace").splitlines()]
