@@ -188,6 +188,10 @@ SPECTACULAR_SETTINGS = {
     "and described in docs/protocol.md.",
     "VERSION": "0.1.0",
     "SERVE_INCLUDE_SCHEMA": False,
+    "ENUM_NAME_OVERRIDES": {
+        "EvseStatus": "catalog.models.Evse.Status",
+        "PaymentStatus": "orders.models.Payment.Status",
+    },
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "REDOC_DIST": "SIDECAR",

@@ -99,7 +99,7 @@ class Group:
 
     def start_manage(self, name: str, *arguments: str) -> Child:
         """Start a management command that ends by itself; whoever starts it waits for it."""
-        command = [self.venv.python, "manage.py", *arguments]
+        command: list[str | Path] = [self.venv.python, "manage.py", *arguments]
         return processes.start(name, command, env=self.env, log=self.where.log / f"{name}.log", cwd=CLONE)
 
     def start_app(self, name: str, command: Sequence[str | Path], *, env: dict[str, str] | None = None) -> Child:

@@ -27,7 +27,7 @@ def emptied() -> Iterator[None]:
     yield
     with psycopg.connect(conninfo()) as connection:
         for table in ("deliveryattempt", "outboxmessage", "inboxmessage", "subscriber", "ownkey", "subscription"):
-            connection.execute(f"DELETE FROM bpp_{table}")  # type: ignore[arg-type]  # the names above
+            connection.execute(f"DELETE FROM bpp_{table}")
 
 
 @pytest.fixture
@@ -141,7 +141,7 @@ def rows(tables: None) -> Callable[..., list[tuple[Any, ...]]]:
 
     def select(query: str, *params: Any) -> list[tuple[Any, ...]]:
         with psycopg.connect(conninfo()) as connection:
-            return connection.execute(query, params).fetchall()  # type: ignore[arg-type]  # the tests' own text
+            return connection.execute(query, params).fetchall()
 
     return select
 

@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from bpp.keytext import Curve, KeyFault, read_public_key, read_seed
 
 SEED = bytes(range(32))
-KEYS = {
+KEYS: dict[Curve, Ed25519PrivateKey | X25519PrivateKey] = {
     "ed25519": Ed25519PrivateKey.from_private_bytes(SEED),
     "x25519": X25519PrivateKey.from_private_bytes(SEED),
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pwd
 import random
@@ -19,7 +20,6 @@ import psycopg
 
 from launcher import places, postgres, redis_server
 from tests.verify.rig import Rig, free_port
-
 
 # Two workers stand beside each other, as in any deployment that means to survive one.
 KILLED = ("web", "worker-1", "worker-2", "beat")
@@ -62,23 +62,31 @@ class Servers:
         self.start("redis")
 
     def start(self, name: str) -> None:
-        """Start a server and wait until it takes connections."""
+        """Start a server and wait until it takes connections; one that ends at once is started again."""
+        until = time.monotonic() + 60
+        self._spawn(name)
+        while not self._answers(name):
+            if self.processes[name].poll() is not None:
+                self._spawn(name)
+            if time.monotonic() > until:
+                raise RuntimeError(f"{name} does not come back: {(self.home / f'{name}.log').read_text()[-2000:]}")
+            time.sleep(0.05)
+
+    def kill(self, name: str) -> None:
+        """kill -9 the server and every process it started (PostgreSQL's backends lead groups of their own)."""
+        process = self.processes.pop(name)
+        for pid in (process.pid, *_children(process.pid)):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        process.wait(timeout=30)
+
+    def _spawn(self, name: str) -> None:
         log = (self.home / f"{name}.log").open("ab")
         command = self._postgres() if name == "postgres" else self._redis()
         user = self._uid() if name == "postgres" else None
         self.processes[name] = subprocess.Popen(
             command, stdout=log, stderr=log, start_new_session=True, user=user, cwd="/"
         )
-        until = time.monotonic() + 60
-        while not self._answers(name):
-            if time.monotonic() > until:
-                raise RuntimeError(f"{name} does not come back: {(self.home / f'{name}.log').read_text()[-2000:]}")
-            time.sleep(0.05)
-
-    def kill(self, name: str) -> None:
-        process = self.processes.pop(name)
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait(timeout=30)
 
     def remove(self) -> None:
         for name in list(self.processes):
@@ -125,6 +133,11 @@ class Servers:
         except (OSError, psycopg.OperationalError):
             return False
         return True
+
+
+def _children(pid: int) -> list[int]:
+    found = Path(f"/proc/{pid}/task/{pid}/children")
+    return [int(child) for child in found.read_text().split()] if found.exists() else []
 
 
 @dataclass
