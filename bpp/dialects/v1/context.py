@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 from bpp.dialects.v1 import reading
@@ -36,7 +37,7 @@ def caller(document: dict[str, Any]) -> Caller:
         bap_uri=context["bap_uri"],
         transaction_id=context["transaction_id"],
         message_id=context["message_id"],
-        context=dict(context),
+        context=_storable(context),
     )
 
 
@@ -125,6 +126,15 @@ def note_deviations(context: dict[str, Any], reader: Reader) -> None:
     _deadline(context, datetime(2000, 1, 1, tzinfo=UTC), 0)
     if not isinstance(ttl, str) or not ttl.strip().startswith("P"):
         reader.warn("$.context.ttl", ttl, "an ISO 8601 duration is expected; understood all the same")
+
+
+def _storable(node: Any) -> Any:
+    """The same with texts for numbers with a fraction: a context is kept as JSON, which has no decimals."""
+    if isinstance(node, dict):
+        return {name: _storable(value) for name, value in node.items()}
+    if isinstance(node, list):
+        return [_storable(value) for value in node]
+    return str(node) if isinstance(node, Decimal) else node
 
 
 def _sent_at(context: dict[str, Any]) -> datetime | None:

@@ -24,6 +24,8 @@ _DURATION_S = (31_536_000, 2_592_000, 604_800, 86_400, 3600, 60, 1)
 _CLOCK = re.compile(r"\d{2}:\d{2}(:\d{2})?")
 _NOT_PHONE = re.compile(r"[^\d+]")
 _ALL_BUT_TWO = re.compile(r"\d(?=.*\d.*\d)")
+# Of a number with a fraction the strict reader makes a Decimal.
+_NUMBERS = (int, float, Decimal)
 _GPS = re.compile(r"([+-]?\d{1,3}(?:\.\d{1,15})?)\s*,\s*([+-]?\d{1,3}(?:\.\d{1,15})?)")
 _EMAIL = re.compile(
     r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(?:\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*@[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?"
@@ -35,7 +37,7 @@ INDIA = (6.0, 38.0, 68.0, 98.0)
 
 def shown(value: object) -> str:
     """The value as a fault may quote it: at most 100 characters."""
-    text = value if isinstance(value, str) else repr(value)
+    text = str(value) if isinstance(value, str | Decimal) else repr(value)
     return text if len(text) <= 100 else text[:97] + "..."
 
 
@@ -107,7 +109,7 @@ class Reader:
         value = node.get(key)
         if value is None:
             return ""
-        if isinstance(value, int | float) and not isinstance(value, bool):
+        if isinstance(value, _NUMBERS) and not isinstance(value, bool):
             self.warn(f"{path}.{key}", value, "a text is expected here; the number was taken as text")
             return str(value)
         if not isinstance(value, str):
@@ -143,7 +145,7 @@ class Reader:
         if value is None or value == "":
             return None
         number = (
-            words.number(str(value)) if isinstance(value, str | int | float) and not isinstance(value, bool) else None
+            words.number(str(value)) if isinstance(value, (str, *_NUMBERS)) and not isinstance(value, bool) else None
         )
         if number is None:
             where = f"{path}.{key}"

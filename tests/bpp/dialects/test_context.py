@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -42,6 +44,12 @@ def test_caller_carries_the_whole_context() -> None:
     assert (caller.bap_id, caller.bap_uri) == ("bap.drive.example", "https://bap.drive.example/beckn")
     assert (caller.transaction_id, caller.message_id) == (CONTEXT["transaction_id"], CONTEXT["message_id"])
     assert caller.context == CONTEXT
+
+
+def test_context_with_fractions_can_be_kept_as_json() -> None:
+    kept = v1.caller(request(tags=[{"weight": Decimal("0.5")}], rate=Decimal("1.25"))).context
+    assert json.loads(json.dumps(kept)) == kept
+    assert (kept["tags"], kept["rate"]) == ([{"weight": "0.5"}], "1.25")
 
 
 @pytest.mark.parametrize(

@@ -29,6 +29,13 @@ from tests.bpp.dialects.spoiling import (
 )
 
 
+def test_fractions_may_be_json_numbers() -> None:
+    request, _ = read("rating", "message.ratings.0.value", Decimal("4.5"))
+    assert request.ratings[0].value == Decimal("4.5")
+    request, _ = read("confirm", f"{PAYMENT}.params.amount", Decimal("230.10"))
+    assert request.payment.amount == Decimal("230.10")
+
+
 def test_order_id_may_stand_in_the_order() -> None:
     for name in ("status", "track", "cancel"):
         request, notes = read(name, "message", {"order": {"id": "VB-1001"}})
