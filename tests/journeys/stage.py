@@ -1,0 +1,115 @@
+"""On what do the stories play? The provider as processes, the toy network around it, and chargers nobody has used."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit, urlunsplit
+
+import redis
+
+from sandbox.buyer import Buyer
+from sandbox.endpoint import Peer
+from sandbox.network import Addresses, Events, Provider, RunningNetwork, running
+from sandbox.signing import Identity
+from sandbox.supplier import SupplierSettings
+from tests.journeys.chargers import OPERATOR, TARIFF, Charger
+from tests.verify.rig import BPP_ID, Rig, free_port
+
+TIME_SCALE = 120.0  # 30 kW deliver 1 kWh each second
+STATIONS = 90
+FIRST_REDIS_DATABASE = 8
+PROCESSES = ("web", "worker", "beat")
+
+
+@dataclass
+class Stage:
+    """Everything a story needs; `charger()` gives a station that no other story uses."""
+
+    rig: Rig
+    network: RunningNetwork
+    unused: Iterator[Charger] = field(default_factory=lambda: (Charger(n) for n in range(STATIONS)))
+    names: Iterator[int] = field(default_factory=itertools.count)
+
+    @property
+    def buyer(self) -> Buyer:
+        return self.network.buyer
+
+    @property
+    def peer(self) -> Peer:
+        return Peer(BPP_ID, self.rig.beckn)
+
+    def charger(self) -> Charger:
+        return next(self.unused)
+
+    @asynccontextmanager
+    async def another_buyer(self) -> AsyncIterator[Buyer]:
+        """A subscribed buyer app of its own, so that what it answers disturbs nobody else."""
+        identity = Identity.fresh(f"buyer-{next(self.names)}.journeys.localhost")
+        async with Buyer(identity, registry_url=self.network.registry_url) as buyer:
+            self.network.registry.add(buyer.row())
+            yield buyer
+
+    async def supplier(self, order: str, **wishes: Any) -> Any:
+        """Steer the power supplier: POST /control/<order>."""
+        async with self.buyer.http.post(f"{self.network.supplier_url}/control/{order}", json=wishes) as response:
+            content = await response.json()
+        assert response.status == 200, content
+        return content
+
+    async def at_supplier(self, what: str, **query: str) -> Any:
+        """What the power supplier noted: GET /control/<what>."""
+        url = f"{self.network.supplier_url}/control/{what}"
+        async with self.buyer.http.get(url, params=query) as response:
+            return await response.json()
+
+    def rows(self, query: str, *values: Any) -> list[tuple[Any, ...]]:
+        """Rows of the provider's own tables, for what no callback tells."""
+        with self.rig.connect() as connection:
+            return connection.execute(query, values).fetchall()
+
+
+@asynccontextmanager
+async def standing(folder: Path) -> AsyncIterator[Stage]:
+    """The whole stage, with files in `folder`, until the block ends."""
+    hub, supplier = free_port(), free_port()
+    env = {"TIME_SCALE": str(TIME_SCALE), "REDIS_URL": _own_redis()}
+    with Rig(f"http://127.0.0.1:{hub}", supplier_url=f"http://127.0.0.1:{supplier}/api/v2", env=env) as rig:
+        rig.prepare(seed_city=False)
+        _open_stations(rig, folder)
+        rig.start(*PROCESSES)
+        row = rig.row()
+        provider = Provider(
+            row.subscriber_id, row.subscriber_url, row.signing_public_key, row.encr_public_key, key_id=row.key_id
+        )
+        async with running(
+            provider,
+            addresses=Addresses(registry_port=hub, supplier_port=supplier),
+            events=Events(url=f"{rig.url}/events", token="verify-events", supplier_token="verify-supplier"),
+            settings=SupplierSettings(time_scale=TIME_SCALE, meter_every_s=0.5),
+        ) as network:
+            await rig.ready()
+            yield Stage(rig, network)
+
+
+def _open_stations(rig: Rig, folder: Path) -> None:
+    locations, tariffs = folder / "locations.json", folder / "tariffs.json"
+    locations.write_text(json.dumps([Charger(n).location() for n in range(STATIONS)]))
+    tariffs.write_text(json.dumps([TARIFF]))
+    rig.manage("createoperator", "--code", OPERATOR, "--name", "Journey Charging")
+    rig.manage("import_ocpi", "--operator", OPERATOR, "--locations", str(locations), "--tariffs", str(tariffs))
+
+
+def _own_redis() -> str:
+    """A database of the test server's Redis for this worker alone, emptied of what an earlier run left."""
+    worker = os.environ.get("PYTEST_XDIST_WORKER", "gw0")
+    number = FIRST_REDIS_DATABASE + int(worker.removeprefix("gw")) % 8
+    url = urlunsplit(urlsplit(os.environ["REDIS_URL"])._replace(path=f"/{number}"))
+    redis.Redis.from_url(url).flushdb()
+    return url

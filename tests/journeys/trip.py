@@ -1,0 +1,122 @@
+"""How does one customer get from a wish to a bill? The steps of an order, each acknowledged and answered."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+from sandbox.buyer import Buyer, Deal
+from sandbox.endpoint import Sent
+from sandbox.exchanges import Received
+from sandbox.expectations import charging_details
+from sandbox.offers import Offer, offers_in
+from sandbox.wishes import Amount, Window
+from tests.journeys.chargers import Charger
+from tests.journeys.stage import Stage
+
+ANSWER_S = 20.0
+META = {"get_cancellation_reasons": "cancellation_reasons", "get_rating_categories": "rating_categories"}
+
+
+async def answer_to(buyer: Buyer, sending: Awaitable[Sent]) -> Received:
+    """The callback for a request, once that was acknowledged."""
+    sent = await sending
+    assert sent.acked, f"{sent.action}: HTTP {sent.status} {sent.response}"
+    return await buyer.wait_for(sent.message_id, META.get(sent.action, f"on_{sent.action}"), ANSWER_S)
+
+
+async def offers_at(stage: Stage, charger: Charger, *, buyer: Buyer | None = None) -> dict[str, Offer]:
+    """What a search beside a station finds, by EVSE id."""
+    asking = buyer or stage.buyer
+    found = await answer_to(asking, asking.search(charger.gps, peer=stage.peer, radius_km="1"))
+    return {offer.fulfillment_id: offer for offer in offers_in(found.body)}
+
+
+@dataclass
+class Trip:
+    """One order of one buyer app; `amount` and `window` are what it asks for."""
+
+    stage: Stage
+    buyer: Buyer
+    charger: Charger
+    offer: Offer
+    transaction_id: str = ""
+
+    @property
+    def deal(self) -> Deal:
+        return self.buyer.deal(self.transaction_id)
+
+    @property
+    def order_id(self) -> str:
+        return self.deal.order_id
+
+    async def answer(self, sending: Awaitable[Sent]) -> Received:
+        return await answer_to(self.buyer, sending)
+
+    async def select(self, amount: str = "20", unit: str = "kWh", window: Window | None = None) -> Received:
+        wish = Amount(amount, unit)
+        sent = await self.buyer.select(self.offer, wish, window=window, transaction_id=self.transaction_id)
+        self.transaction_id = sent.transaction_id
+        return await self.buyer.wait_for(sent.message_id, "on_select", ANSWER_S)
+
+    async def init(self) -> Received:
+        return await self.answer(self.buyer.init(self.transaction_id))
+
+    async def confirm(self) -> Received:
+        return await self.answer(self.buyer.confirm(self.transaction_id))
+
+    async def start(self) -> Received:
+        return await self.answer(self.buyer.update_start(self.transaction_id))
+
+    async def stop(self) -> Received:
+        return await self.answer(self.buyer.update_end(self.transaction_id))
+
+    async def status(self) -> Received:
+        return await self.answer(self.buyer.status(self.transaction_id))
+
+    async def book(self, amount: str = "20", unit: str = "kWh", window: Window | None = None) -> Received:
+        """From the wish to the confirmed order."""
+        for answer in (await self.select(amount, unit, window), await self.init(), confirmed := await self.confirm()):
+            assert answer.error is None, answer.error
+        return confirmed
+
+    async def charge(self, amount: str = "20") -> Received:
+        """From the wish to energy that flows."""
+        await self.book(amount)
+        answer = await self.start()
+        assert answer.error is None, answer.error
+        return await self.until("charging-started")
+
+    async def until(self, state: str) -> Received:
+        """A callback that tells of this fulfilment state."""
+        return await self.buyer.wait_for_state(self.transaction_id, state, timeout_s=ANSWER_S)
+
+    async def until_energy(self) -> None:
+        """Wait until the meter, as the provider tells it, has moved."""
+        while charging_details((await self.status()).order).get("energy-delivered", "0.000kWh") == "0.000kWh":
+            pass
+
+    def callbacks(self, action: str = "") -> list[Received]:
+        """Everything the provider said in this transaction, oldest first."""
+        return self.buyer.ledger.of_transaction(self.transaction_id, action)
+
+    def states(self) -> list[str]:
+        """The fulfilment states the buyer app was told of, repetitions left out."""
+        told: list[str] = []
+        for callback in self.callbacks():
+            if callback.state and callback.state != (told[-1] if told else ""):
+                told.append(callback.state)
+        return told
+
+    async def sessions(self) -> list[dict[str, Any]]:
+        """The sessions the power supplier knows of at this trip's station."""
+        return list(await self.stage.at_supplier("sessions", stationId=self.charger.station_id))
+
+
+def lines_of(order: dict[str, Any]) -> dict[str, Decimal]:
+    """The quote of an order: its lines by title, and its total under `total`."""
+    quote = order["quote"]
+    lines = {line["title"]: Decimal(line["price"]["value"]) for line in quote["breakup"]}
+    return lines | {"total": Decimal(quote["price"]["value"])}
