@@ -104,7 +104,7 @@ def no_bap_filter() -> None:
 
 
 def no_outbox() -> None:
-    """Callbacks are posted from a thread after the commit, and no row says that they are owed."""
+    """Callbacks are posted by a thread a moment after the commit, and no row says that they are owed."""
 
     def enqueue(reply: Reply, caller: Caller, owed: Owed, *, now: datetime) -> OutboxMessage:
         dialect = dialects.choose(caller.context)
@@ -118,7 +118,7 @@ def no_outbox() -> None:
             bpp_uri=settings.BECKN_SUBSCRIBER_URL,
         )
         body, url = dialect.dumps(document), outbox.callback_url(caller, owed.action)
-        transaction.on_commit(lambda: threading.Thread(target=_post, args=(url, body), daemon=True).start())
+        transaction.on_commit(threading.Timer(GATHER_S, _post, (url, body)).start)
         return OutboxMessage(message_id=owed.message_id, action=owed.action, url=url, body=body)
 
     _replace(outbox, "enqueue", enqueue)
@@ -135,6 +135,8 @@ def no_constraint() -> None:
         cursor.execute("ALTER TABLE orders_reservation DROP CONSTRAINT reservation_no_overlap")
 
 
+# How long senders in memory gather what they have before they send it.
+GATHER_S = 0.3
 FULL = ("operator", "connector__tariff", "connector__evse__station__operator")
 SWITCHES: dict[str, Callable[[], None]] = {
     deed.__name__: deed

@@ -16,7 +16,7 @@ from django.db import connections
 from django.test import Client
 from django.utils import timezone
 
-from bpp import inbox
+from bpp import celery, inbox
 from bpp.models import InboxMessage, OutboxMessage, Subscriber
 from catalog.models import OperatorStaff, Station
 from fulfillment.services import open_sessions_due
@@ -67,6 +67,7 @@ class World:
 
 def walk(verdict: Verdict, buyers: list[Identity], steps: int) -> None:
     """Take that many steps; whatever shows of another becomes a failure. Then compare how long refusals take."""
+    celery.app.set_default()
     # Refusals are what is asked for here.
     logging.getLogger("django.request").setLevel(logging.CRITICAL)
     try:
