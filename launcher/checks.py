@@ -21,12 +21,17 @@ OWN_CONCURRENCY = re.compile(r"-n\d*|-n=?\w+|--numprocesses.*|--pdb|--trace|-p")
 
 
 def test(arguments: Sequence[str], *, teller: Teller) -> int:
-    """Run pytest on throw-away servers; its exit code is ours."""
+    """Run pytest on throw-away servers; its exit code is ours. The whole suite must also pass the coverage gates."""
     ready_venv = venv.ensure(dev=True, teller=teller)
     spread = [] if any(OWN_CONCURRENCY.fullmatch(text) for text in arguments) else ["-n", WORKERS]
     with throwaway.servers(ready_venv, teller=teller) as group:
-        command: list[str | Path] = [ready_venv.python, "-m", "pytest", "-rs", *spread, *arguments]
-        return processes.run_in_foreground(command, env=group.env, cwd=CLONE)
+        whole = [] if arguments else ["--cov", "--cov-branch", "--cov-report="]
+        env = group.env | {"COVERAGE_FILE": str(group.where.home / "coverage")}
+        command: list[str | Path] = [ready_venv.python, "-m", "pytest", "-rs", *spread, *whole, *arguments]
+        code = processes.run_in_foreground(command, env=env, cwd=CLONE)
+        if code or not whole:
+            return code
+        return processes.run_in_foreground([ready_venv.python, "-m", "tests.coverage_gates"], env=env, cwd=CLONE)
 
 
 def check(*, teller: Teller) -> int:
