@@ -1,4 +1,4 @@
-"""Is enough of the code run by the tests? 90 % overall, 100 % of lines and branches where a mistake costs money or trust.
+"""Do the tests run enough of the code? 90 % overall, 100 % where a mistake costs money or trust.
 
 Run after the tests by `./vb test`: `python -m tests.coverage_gates`, with COVERAGE_FILE naming the data.
 """
@@ -37,9 +37,8 @@ def faults(report: Mapping[str, Any]) -> list[str]:
             continue
         lines = ", ".join(str(line) for line in file["missing_lines"][:8])
         branches = ", ".join(f"{start}→{end}" for start, end in file.get("missing_branches", [])[:8])
-        found.append(
-            f"{name} {file['summary']['percent_covered']:.1f} %, wanted 100 %: lines {lines or '-'}, branches {branches or '-'}"
-        )
+        percent = file["summary"]["percent_covered"]
+        found.append(f"{name} {percent:.1f} %, wanted 100 %: lines {lines or '-'}, branches {branches or '-'}")
     return found
 
 
