@@ -100,7 +100,7 @@ class Egress:
         raise fault
 
     def _allows(self, ip: IPAddress) -> bool:
-        if ip.is_multicast or ip.is_link_local or ip.is_unspecified:
+        if ip.is_multicast or ip.is_link_local or ip.is_unspecified or (ip.version == 4 and ip.is_reserved):
             return False
         if self.allow_private and (ip.is_loopback or ip.is_private):
             return True

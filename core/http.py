@@ -94,13 +94,19 @@ def call(
 
 def _body(response: requests.Response, limit_bytes: int) -> bytes:
     _check_encoding(response.headers.get("Content-Encoding", ""), response.status_code)
-    body = response.raw.read(limit_bytes + 1, decode_content=False) or b""
-    if len(body) > limit_bytes:
+    body = b""
+    # Only the read that finds nothing more notices a connection that was cut short.
+    while len(body) <= limit_bytes:
+        part = response.raw.read(limit_bytes + 1 - len(body), decode_content=False)
+        if not part:
+            break
+        body += part
+    else:
         response.raw.close()
         raise DeliveryError(
             f"the answer is larger than {limit_bytes} bytes", permanent=False, status=response.status_code
         )
-    return bytes(body)
+    return body
 
 
 def _check_encoding(encoding: str, status: int) -> None:
@@ -280,7 +286,9 @@ class Pool:
             self._egress.check_url(url)
             try:
                 return await self._post(url, body, headers, wait_s=timeout_s)
-            except (aiohttp.ServerDisconnectedError, ConnectionResetError, BrokenPipeError):
+            except aiohttp.ClientConnectorError:
+                raise
+            except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError, ConnectionResetError, BrokenPipeError):
                 # Most often a kept connection the server had just closed. A receiver must bear a repeated POST anyway,
                 # and telling the cases apart by aiohttp's tracing costs more than the rest of the call.
                 return await self._post(url, body, headers, wait_s=ends_at - time.monotonic())
