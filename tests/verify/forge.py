@@ -83,6 +83,8 @@ async def proof(verdict: Verdict, sabotage: str) -> None:
             tally = Tally(verdict)
             await _forge(rig, cast, tally, wanted(10_000))
             _count_rows(rig, tally)
+            if sabotage:
+                return
             rig.kill("web")
             os.environ |= rig.env | {"DJANGO_SETTINGS_MODULE": "bpp.settings"}
             django.setup()
