@@ -111,8 +111,10 @@ def _cancel(request: m.Cancel, caller: m.Caller, now: datetime) -> Outcome:
         now=now,
         actor=caller.bap_id,
     )
-    if not request.soft:
-        fulfillment.cancel_waiting(order.id, now=now)
+    if request.soft:
+        asked = orders.cancellation_quote(cancelled, by="CONSUMER", now=now)
+        return Outcome(m.OrderReply(showing.order_view(cancelled, now=now, quote=asked)), _touched(cancelled))
+    fulfillment.cancel_waiting(order.id, now=now)
     return _shown(cancelled, now)
 
 

@@ -22,10 +22,13 @@ STARTED = RUNNING | {F.CHARGING_ENDED}
 OFFLINE = {Evse.Status.FAULTED, Evse.Status.UNAVAILABLE}
 
 
-def order_view(order: Order, *, now: datetime) -> m.OrderView:
-    """The whole order as callbacks show it: draft or promise, with its current quote, payment, terms and session."""
+def order_view(order: Order, *, now: datetime, quote: Quote | None = None) -> m.OrderView:
+    """The whole order as callbacks show it: draft or promise, with its quote, payment, terms and session.
+
+    `quote` stands in for the order's current one where the question is what something would cost.
+    """
     connector = Connector.objects.select_related("evse__station__operator", "tariff").get(id=order.connector_id)
-    quote = Quote.objects.get(order_id=order.id, current=True)
+    quote = quote or Quote.objects.get(order_id=order.id, current=True)
     session = Session.objects.filter(order_id=order.id, meter_start_wh__isnull=False).first()
     draft = order.code is None
     initiated = order.state != Order.State.DRAFT
