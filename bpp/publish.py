@@ -22,6 +22,7 @@ from orders.models import Order, OrderEvent
 log = logging.getLogger(__name__)
 
 F = Order.Fulfillment
+CANCELLED = "cancelled"
 # While a request waits for the station, these steps are told by its answer alone.
 ON_THE_WAY = {F.CHARGING_STARTING.value, F.CHARGING_ENDING.value}
 ANSWERS = {
@@ -59,7 +60,8 @@ def _tell_next(now: datetime) -> int:
         if waiting is not None:
             caller = showing.caller_of(order, waiting.message_id)
             inbox.reply_to(waiting, OrderReply(_view(order, event, now)), caller, now=now)
-        elif not _told_later(event):
+        # A cancellation by us is told as such, even where a request that waited was answered with it.
+        if event.kind == CANCELLED or (waiting is None and not _told_later(event)):
             _tell(order, event, now, progress=False)
         event.published_at = now
         event.save(update_fields=["published_at"])
@@ -105,7 +107,7 @@ def _told_later(event: OrderEvent) -> bool:
 
 
 def _tell(order: Order, event: OrderEvent | None, now: datetime, *, progress: bool) -> None:
-    cancelled = event is not None and event.kind == "cancelled"
+    cancelled = event is not None and event.kind == CANCELLED
     caller = showing.caller_of(order, str(uuid.uuid4()))
     reply = OrderReply(_view(order, event, now))
     owed = outbox.Owed(
