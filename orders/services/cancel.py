@@ -14,6 +14,7 @@ from orders.pricing import Price, cancelled, lines_from
 from orders.selectors import offer_quote
 from orders.services.holds import release
 from orders.services.ledger import lock_order, record, set_quote
+from orders.services.wish import OUT_OF_SERVICE
 from orders.states import CHARGING
 from orders.terms import CANCELLATION_REASONS, OTHER_REASON, fee_percent
 
@@ -111,5 +112,7 @@ def _reason(reason_id: str, text: str) -> tuple[str, str]:
 
 
 def _price(order: Order, offer: Quote, by: By) -> Price:
-    percent = fee_percent(order.fulfillment, by_provider=by == "PROVIDER")
+    # Whoever cancels an order for a charger that is out of service does not pay for our fault.
+    broken = order.connector.evse.status in OUT_OF_SERVICE
+    percent = fee_percent(order.fulfillment, by_provider=by == "PROVIDER" or broken)
     return cancelled(lines_from(offer.lines, offer.currency), fee_percent=percent, currency=offer.currency)

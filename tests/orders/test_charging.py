@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from pytest_django.fixtures import Settings
 
-from catalog.models import Tariff
+from catalog.models import Evse, Tariff
 from core.errors import DomainError
 from orders.models import Order
 from orders.selectors import current_quote, settlement
@@ -146,6 +146,13 @@ def test_soft_cancel_only_says_what_it_would_cost() -> None:
     assert (same.state, same.last_event) == ("active", order.last_event)
     assert cancellation_quote(same, by="CONSUMER", now=NOW).total_paise == 7_080
     assert current_quote(same).total_paise == 23_600
+
+
+def test_cancel_is_free_while_the_charger_is_out_of_service() -> None:
+    order = active_order()
+    Evse.objects.filter(pk=order.connector.evse_id).update(status=Evse.Status.FAULTED)
+    cancel_order(order_id=order.pk, by="CONSUMER", now=NOW, actor=BAP)
+    assert current_quote(order).total_paise == 0
 
 
 def test_cancel_by_the_provider_refunds_everything_and_is_told() -> None:
