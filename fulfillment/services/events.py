@@ -21,12 +21,14 @@ from fulfillment.services.emitting import emit
 from fulfillment.services.readings import DUPLICATE, keep_reading, record_reading
 from fulfillment.services.running import BY_STATION, FAULT, begin_stop, fail, start_undo
 from fulfillment.services.sessions import lock_session, nudge_advance
+from orders.models import Order
 
 log = logging.getLogger(__name__)
 
 S = Session.State
 MOST_TRIES = 5
 AT_STATION = (S.CHARGING, S.PAUSED, S.ENDING, S.STARTING)
+HIT_BY_FAULT = (*AT_STATION, S.WAITING)
 GIVEN_UP = (S.FAILED, S.CANCELLED)
 # A fault older than this against the start of a session is told late and is not about it.
 OLD_NEWS = timedelta(seconds=10)
@@ -138,7 +140,7 @@ def _ask_again(order_id: int, fact: Fact, now: datetime) -> None:
 
 def _faulted(row: StationEvent, fact: Fact, evses: list[Evse], now: datetime) -> Verdict:
     text = ": ".join(part for part in (fact.error_code, fact.error) if part) or "fault reported by the station"
-    hit = Session.objects.filter(evse__in=evses, state__in=AT_STATION).order_by("order_id")
+    hit = Session.objects.filter(evse__in=evses, state__in=HIT_BY_FAULT).order_by("order_id")
     for order_id in list(hit.values_list("order_id", flat=True)):
         _end_by_fault(order_id, text, fact, now)
     # Orders and sessions are locked before EVSEs everywhere, so that nobody waits in a circle.
@@ -153,12 +155,12 @@ def _faulted(row: StationEvent, fact: Fact, evses: list[Evse], now: datetime) ->
 
 def _end_by_fault(order_id: int, text: str, fact: Fact, now: datetime) -> None:
     order, session = lock_session(order_id)
-    began_at = session.asked_at if session.state == S.STARTING else session.started_at
+    began_at = _concerned_since(order, session)
     if began_at is not None and fact.at < began_at - OLD_NEWS:
         return
     if session.state in {S.CHARGING, S.PAUSED}:
         begin_stop(order, session, now=now, reason=FAULT, fault=text)
-    elif session.state == S.STARTING:
+    elif session.state == S.STARTING or (session.state == S.WAITING and _is_wanted_now(order, now)):
         fail(order, session, now=now, reason=text)
     elif session.state == S.ENDING:
         session.fault = session.fault or text
@@ -166,6 +168,18 @@ def _end_by_fault(order_id: int, text: str, fact: Fact, now: datetime) -> None:
             session.stop_reason = FAULT  # the poll was quicker than the news of why it ended
         session.save(update_fields=["fault", "stop_reason"])
     nudge_advance()
+
+
+def _concerned_since(order: Order, session: Session) -> datetime | None:
+    """Since when a fault at the charge point is about this session."""
+    if session.state == S.WAITING:
+        return order.confirmed_at
+    return session.asked_at if session.state == S.STARTING else session.started_at
+
+
+def _is_wanted_now(order: Order, now: datetime) -> bool:
+    """Whether the driver is on the way; what is booked for later may find the charger repaired."""
+    return order.starts_at is None or order.starts_at <= now
 
 
 def _recovered(row: StationEvent, fact: Fact, evses: list[Evse], now: datetime) -> Verdict:

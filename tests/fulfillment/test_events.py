@@ -270,6 +270,27 @@ def test_fault_before_energy_flowed_cancels_with_full_refund(supplier: FakeSuppl
     assert Order.objects.get(pk=session.order_id).state == Order.State.CANCELLED
 
 
+def test_fault_cancels_the_order_of_a_driver_on_the_way() -> None:
+    session = waiting_session()
+    process(event("faulted", status_of(session)), NOW)
+    order = Order.objects.get(pk=session.order_id)
+    assert (order.state, order.cancellation["by"]) == (Order.State.CANCELLED, "PROVIDER")
+
+
+def test_fault_leaves_what_is_booked_for_later() -> None:
+    session = waiting_session()
+    booked = {"starts_at": NOW + timedelta(hours=1), "ends_at": NOW + timedelta(hours=2)}
+    Order.objects.filter(pk=session.order_id).update(**booked)
+    process(event("faulted", status_of(session)), NOW)
+    assert Order.objects.get(pk=session.order_id).state == Order.State.ACTIVE
+
+
+def test_fault_told_late_leaves_an_order_made_since() -> None:
+    session = waiting_session()
+    process(event("faulted", status_of(session), at=NOW - timedelta(minutes=5)), NOW)
+    assert Order.objects.get(pk=session.order_id).state == Order.State.ACTIVE
+
+
 def test_recovered_charger_is_offered_again() -> None:
     session = waiting_session()
     process(event("faulted", status_of(session), id_="bad"), NOW)
