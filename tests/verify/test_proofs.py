@@ -15,6 +15,8 @@ import pytest
 
 from tests.verify.rig import ROOT, Rig
 
+pytestmark = pytest.mark.slow
+
 SMALL = {"forge": "400", "bytes": "3", "tenants": "40", "race": "2"}
 SWITCHES = [
     *(("bytes", "no_guard"), ("tenants", "no_bap_filter"), ("bytes", "stock_json"), ("forge", "accept_any")),
