@@ -203,7 +203,7 @@ def session_json(supplier: Supplier, session: Session) -> dict[str, Any]:
         "endedAt": wire_time(session.ended_at) if session.ended_at else None,
         "meterStartWh": session.meter_start_wh,
         "meterWh": reading["energyWh"],
-        "energyWh": supplier.energy_wh(session),
+        "energyWh": reading["energyWh"] - session.meter_start_wh,
         "powerW": reading["powerW"],
         "soc": reading["soc"],
         "paid": session.paid,
