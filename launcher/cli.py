@@ -50,6 +50,8 @@ def run(arguments: Sequence[str]) -> int:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return OTHER
+    finally:
+        processes.GUARD.close()
 
 
 def _dispatch(command: str, rest: list[str], teller: Teller) -> int:

@@ -239,7 +239,7 @@ class _Demo:
         provider = self.ports.url(self.ports.provider)
         login = f"{provider}/admin/"
         if serve.has_command("demo_login"):
-            group.manage("demo_login")
+            group.manage("demo_login", "--base-url", provider)
             login = last_link(self.where.log / "manage.log") or login
         for name, url in (
             ("Operators", login),

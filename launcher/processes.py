@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
+from launcher.guard import Guard
 from launcher.problems import ProblemError, StopRequestedError
 
 PR_SET_PDEATHSIG = 1
@@ -48,6 +49,7 @@ class StopFlag:
 
 
 STOP = StopFlag()
+GUARD = Guard()
 
 
 def die_with_parent(signum: int) -> Callable[[], None]:
@@ -97,6 +99,7 @@ class Child:
             os.killpg(self.process.pid, signal.SIGKILL)
         with contextlib.suppress(subprocess.TimeoutExpired):
             self.process.wait(5)
+            GUARD.forget(self.process.pid)
 
     def tail(self) -> str:
         return tail(self.log)
@@ -138,6 +141,7 @@ def start(
             )
         except (OSError, subprocess.SubprocessError) as err:
             raise ProblemError(f"{name} cannot be started ({command[0]}): {err}", fix="run ./vb doctor") from err
+    GUARD.watch(process.pid)
     return Child(name=name, process=process, log=log, stop_signal=stop_signal)
 
 
@@ -172,6 +176,7 @@ def finish(child: Child) -> int:
     except StopRequestedError:
         child.kill_group()
         raise
+    child.kill_group()
     return code
 
 

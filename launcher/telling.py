@@ -50,9 +50,14 @@ class Progress:
         self._total = max(total, 1)
         self._started = time.monotonic()
         self._told = self._started
+        self._done = 0
+        self._whole_s = 0.0
 
     def show(self, done: int) -> None:
         now = time.monotonic()
+        if done > self._done:
+            self._done = done
+            self._whole_s = (now - self._started) * self._total / (COUNTED_SHARE * min(done, self._total))
         line = self._line(min(done, self._total), now - self._started)
         if self._teller.live:
             self._teller.rewrite(line)
@@ -65,9 +70,9 @@ class Progress:
 
     def _line(self, done: int, elapsed_s: float) -> str:
         line = f"{self._label} {done} of {self._total}  {clock(elapsed_s)}"
-        if elapsed_s >= ESTIMATE_AFTER_S and done > 0:
-            share = COUNTED_SHARE * done / self._total
-            line += f"  about {clock(elapsed_s * (1 - share) / share)} left"
+        if elapsed_s >= ESTIMATE_AFTER_S and self._whole_s:
+            left_s = self._whole_s - elapsed_s
+            line += f"  about {clock(left_s)} left" if left_s >= 1 else "  unpacking takes longer than expected"
         return line
 
 

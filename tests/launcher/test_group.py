@@ -28,7 +28,7 @@ import os, sys, time
 from pathlib import Path
 from launcher import processes
 log = Path(sys.argv[1])
-command = [sys.executable, "-c", "import time; time.sleep(600)"]
+command = [sys.executable, "-c", sys.argv[2]]
 child = processes.start("child", command, env=os.environ, log=log, cwd=Path("/"))
 print(child.pid, flush=True)
 time.sleep(600)
@@ -52,7 +52,7 @@ def wait_for(text: str, log: Path) -> None:
 
 
 def wait_until_gone(pid: int) -> None:
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 20
     while not gone(pid):
         assert time.monotonic() < deadline
         os.sched_yield()
@@ -100,13 +100,14 @@ def test_grandchildren_go_with_their_group(group: Group) -> None:
     wait_until_gone(grandchild)
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a child that its parent died")
-def test_children_end_when_the_launcher_is_killed(tmp_path: Path) -> None:
-    command = [PYTHON, "-c", HOLDER, str(tmp_path / "log")]
+@pytest.mark.parametrize("behaviour", [STAYS, STUBBORN], ids=["willing", "stubborn"])
+def test_children_end_when_the_launcher_is_killed(tmp_path: Path, behaviour: str) -> None:
+    command = [PYTHON, "-c", HOLDER, str(tmp_path / "log"), behaviour]
     env = dict(os.environ) | {"PYTHONPATH": str(CLONE)}
     holder = subprocess.Popen(command, stdout=subprocess.PIPE, env=env)
     assert holder.stdout is not None
     child = int(holder.stdout.readline())
+    wait_for("up", tmp_path / "log")
     holder.kill()
     holder.wait()
     wait_until_gone(child)

@@ -12,8 +12,6 @@ import pytest
 
 from tests.servers import Provider
 
-pytestmark = pytest.mark.slow
-
 
 @pytest.fixture
 def provider(tmp_path: Path) -> Iterator[Provider]:
