@@ -18,7 +18,7 @@ from bpp import dialects, guard, letters, signing, subscription
 from bpp.guard import Receive, Scope, Send
 from bpp.keydesk import KeyDesk
 from bpp.letters import Letter
-from bpp.messages import Checked, WireFault
+from bpp.messages import Checked, Request, WireFault
 from bpp.refusals import (
     JSON_TYPE,
     Refused,
@@ -56,7 +56,7 @@ Check = Callable[[str, dict[str, Any]], Checked]
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """A message that is stored and about to be acknowledged."""
+    """A message that is stored and about to be acknowledged; `request` is None where reading it found a fault."""
 
     inbox_id: int
     action: str
@@ -64,6 +64,7 @@ class Accepted:
     context: dict[str, Any]
     received_at: datetime
     deadline_at: datetime
+    request: Request | None = None
 
 
 def nothing_more(_: Any) -> None:
@@ -172,7 +173,7 @@ class Door:
             first, more = faults[0], len(faults) - 1
             text = first.text + (f" ({more} more faults)" if more else "")
             raise nack("SCHEMA", text, paths="; ".join(fault.path for fault in faults[:10]))
-        letter.warnings = warnings
+        letter.warnings, letter.request = warnings, checked.request
 
     async def _verify_gateway(self, letter: Letter) -> None:
         """A gateway's signature stands beside the buyer's, on a search only; where there is one it must hold."""
@@ -229,6 +230,7 @@ class Door:
             letter.context,
             letter.received_at,
             letter.deadline_at or letter.received_at,
+            letter.request,
         )
         if stored.new:
             self._on_stored(accepted)

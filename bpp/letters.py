@@ -11,7 +11,7 @@ from django.conf import settings
 
 from bpp import dialects, signing, strict
 from bpp.guard import Headers
-from bpp.messages import Note, WireFault
+from bpp.messages import Note, Request, WireFault
 from bpp.refusals import Refused, Unauthorized, nack, shown, unauthorized
 from bpp.registry import KeyRow
 from bpp.signing import SignatureFault, SignatureHeader
@@ -35,6 +35,7 @@ class Letter:
     document: dict[str, Any] = field(default_factory=dict)
     context: dict[str, Any] = field(default_factory=dict)
     warnings: tuple[Note, ...] = ()
+    request: Request | None = None
     deadline_at: datetime | None = None
 
 

@@ -6,19 +6,18 @@ import asyncio
 import logging
 import time
 from collections import deque
-from dataclasses import dataclass, field
-from datetime import datetime
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 from django.conf import settings
 from django.db import DatabaseError, close_old_connections
-from django.utils import timezone
 from psycopg import AsyncConnection
-from psycopg.types.json import Jsonb
 
 from bpp import dialects, keys, layer2, outbox, shelf, signing, strict
+from bpp.arrays import Blobs, Integers, Texts
 from bpp.delivery import back_off_s, is_refusal, judge
-from bpp.messages import Caller, ErrorReply, Note, Search, WireFault
+from bpp.messages import Caller, ErrorReply, Request, Search, WireFault
 from bpp.storing import Writer
 from core.errors import DeliveryError, OutsideError
 from core.http import Pool
@@ -30,7 +29,7 @@ SWEEP_EVERY_S = 2.0
 SWEEP_AFTER_S = 3
 AT_ONCE = 64
 BATCH = 128
-GATHER_S = 0.01
+GATHER_S = 0.05
 TOTAL_S = 6.0
 URL_KEPT_S = 60
 
@@ -47,7 +46,6 @@ class Part:
     response: str = ""
     wait_ms: int = 0
     key_id: str = ""
-    faults: list[dict[str, str]] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -55,11 +53,7 @@ class Answered:
     """A search and what became of it: no parts where nothing matched."""
 
     inbox_id: int
-    caller: Caller
-    deadline_at: datetime
-    notes: list[dict[str, str]]
     parts: list[Part]
-    reason: str = ""
 
 
 class Storefront:
@@ -96,33 +90,29 @@ class Storefront:
             await self._write_batch()
         await self.pool.close()
 
-    def answer(self, inbox_id: int, document: dict[str, Any], deadline_at: datetime) -> None:
-        """Answer a stored search in the background."""
-        task = asyncio.create_task(self._answer(inbox_id, document, deadline_at))
+    def answer(self, inbox_id: int, document: dict[str, Any], *, request: Request | None = None) -> None:
+        """Answer a stored search in the background; `request` is the document as it was read, where it has been."""
+        task = asyncio.create_task(self._answer(inbox_id, document, request))
         self._answers.add(task)
         task.add_done_callback(self._answers.discard)
 
-    async def _answer(self, inbox_id: int, document: dict[str, Any], deadline_at: datetime) -> None:
+    async def _answer(self, inbox_id: int, document: dict[str, Any], request: Request | None) -> None:
         dialect = dialects.choose(document["context"])
         caller = dialect.caller(document)
         async with self._gate:
             try:
-                request, notes = dialect.parse("search", document)
+                if request is None:
+                    request, _ = dialect.parse("search", document)
                 assert isinstance(request, Search)
                 bodies = self._bodies(request, caller)
             except WireFault as err:
-                notes = ()
                 bodies = [self._refusal(err, caller)]
-            done = Answered(inbox_id, caller, deadline_at, _told(notes), [])
-            done.reason = "" if bodies else "nothing matched; no callback by setting"
-            for body in bodies:
-                done.parts.append(await self._post(body, caller))
-        self._finished.append(done)
+            parts = [await self._post(body, caller) for body in bodies]
+        self._finished.append(Answered(inbox_id, parts))
         self._any.set()
 
     def _bodies(self, request: Search, caller: Caller) -> list[bytes]:
-        now = timezone.now()
-        return self.shelf.answer(request, caller.context, message_id=caller.message_id, now=now)
+        return self.shelf.answer(request, caller.context, message_id=caller.message_id, now=datetime.now(UTC))
 
     def _refusal(self, err: WireFault, caller: Caller) -> bytes:
         dialect = dialects.choose(caller.context)
@@ -131,7 +121,7 @@ class Storefront:
             ErrorReply(err.code, err.text, err.paths),
             context=caller.context,
             message_id=caller.message_id,
-            now=timezone.now(),
+            now=datetime.now(UTC),
             bpp_id=settings.BECKN_SUBSCRIBER_ID,
             bpp_uri=settings.BECKN_SUBSCRIBER_URL,
         )
@@ -161,7 +151,8 @@ class Storefront:
             )
             part.status = answer.status
             part.outcome, part.detail = judge(answer)
-            part.response = answer.body[:2048].decode("utf-8", "replace").replace("\0", "")
+            part.detail = _storable(part.detail)
+            part.response = _storable(answer.body[:2048].decode("utf-8", "replace"))
         except DeliveryError as err:
             part.detail = err.text
         part.wait_ms = round((time.monotonic() - started) * 1000)
@@ -200,8 +191,8 @@ class Storefront:
         while True:
             await asyncio.sleep(SWEEP_EVERY_S)
             try:
-                for inbox_id, raw, deadline_at in await self.writer.run(_left_over):
-                    self.answer(inbox_id, strict.load(bytes(raw)), deadline_at)
+                for inbox_id, raw in await self.writer.run(_left_over):
+                    self.answer(inbox_id, strict.load(bytes(raw)))
             except Exception:
                 log.exception("the sweep for unanswered searches failed; it runs again")
 
@@ -212,7 +203,7 @@ class Storefront:
 
     def _refresh(self) -> None:
         close_old_connections()
-        self.shelf.refresh(timezone.now())
+        self.shelf.refresh(datetime.now(UTC))
         layer2.reread()
 
 
@@ -226,10 +217,6 @@ def _asked_url(caller: Caller) -> str:
     return outbox.callback_url(caller, "on_search")
 
 
-def _told(notes: tuple[Note, ...]) -> list[dict[str, str]]:
-    return [{"path": note.path, "seen": note.seen, "note": note.text} for note in notes]
-
-
 LEFT_OVER = """
 UPDATE bpp_inboxmessage SET next_at = now() + interval '15 seconds', attempts = attempts + 1
 WHERE id IN (
@@ -237,41 +224,43 @@ WHERE id IN (
     WHERE state = 'new' AND action = 'search' AND next_at <= now()
       AND received_at < now() - %(after)s * interval '1 second'
     ORDER BY id LIMIT 50 FOR UPDATE SKIP LOCKED)
-RETURNING id, raw, deadline_at
+RETURNING id, raw
 """
 EXPIRED = """
 UPDATE bpp_inboxmessage SET state = 'expired', done_at = now(),
     reason = 'its time to live ran out before it was answered'
 WHERE state = 'new' AND action = 'search' AND deadline_at <= now()
 """
-DONE = """
-UPDATE bpp_inboxmessage m SET state = 'done', done_at = now(), reason = d.reason, verdicts = m.verdicts || d.notes
-FROM unnest(%(ids)b::bigint[], %(reasons)b::text[], %(notes)b::jsonb[]) AS d(id, reason, notes) WHERE m.id = d.id
-"""
+# One statement, so that an answer, its first attempt and the end of its search stand or fall together.
 KEEP = """
-WITH kept AS (
+WITH done AS (
+    UPDATE bpp_inboxmessage SET state = 'done', done_at = now(),
+        reason = CASE WHEN id = ANY(%(silent)b::bigint[]) THEN 'nothing matched; no callback by setting' ELSE '' END
+    WHERE id = ANY(%(ids)b::bigint[])
+    RETURNING id, bap_id, transaction_id, message_id, deadline_at),
+kept AS (
     INSERT INTO bpp_outboxmessage
         (bap_id, transaction_id, message_id, action, url, body, answers_id, part, progress, verdicts,
          state, reason, attempts, token, created_at, next_at, deadline_at, sent_at)
-    SELECT bap_id, transaction_id, message_id, 'on_search', url, body, inbox_id, part, false, faults,
-           state, detail, 1, 0, now(), now() + wait_s * interval '1 second', greatest(deadline_at, now()),
+    SELECT bap_id, transaction_id, message_id, 'on_search', url, body, inbox_id, part, false, '[]',
+           state, detail, 1, 0, now(), now() + wait_ms * interval '1 millisecond', greatest(deadline_at, now()),
            CASE WHEN state = 'sent' THEN now() END
-    FROM unnest(%(bap_id)b::text[], %(transaction_id)b::text[], %(message_id)b::text[], %(url)b::text[],
-                %(body)b::bytea[], %(inbox_id)b::bigint[], %(part)b::int[], %(faults)b::jsonb[], %(state)b::text[],
-                %(detail)b::text[], %(wait_s)b::float8[], %(deadline_at)b::timestamptz[])
-        AS p(bap_id, transaction_id, message_id, url, body, inbox_id, part, faults, state, detail, wait_s, deadline_at)
+    FROM unnest(%(inbox_id)b::bigint[], %(part)b::bigint[], %(url)b::text[], %(body)b::bytea[], %(state)b::text[],
+                %(detail)b::text[], %(back_off_ms)b::bigint[])
+        AS p(inbox_id, part, url, body, state, detail, wait_ms)
+    JOIN done ON done.id = p.inbox_id
     ON CONFLICT DO NOTHING
     RETURNING id, answers_id, part)
 INSERT INTO bpp_deliveryattempt (message_id, at, wait_ms, status, outcome, detail, response, key_id)
-SELECT kept.id, now(), wait_ms, status, outcome, t.detail, response, key_id
-FROM unnest(%(inbox_id)b::bigint[], %(part)b::int[], %(wait_ms)b::int[], %(status)b::int[], %(outcome)b::text[],
-            %(detail)b::text[], %(response)b::text[], %(key_id)b::text[])
+SELECT kept.id, now(), wait_ms, nullif(status, 0), outcome, t.detail, response, key_id
+FROM unnest(%(inbox_id)b::bigint[], %(part)b::bigint[], %(wait_ms)b::bigint[], %(status)b::bigint[],
+            %(outcome)b::text[], %(detail)b::text[], %(response)b::text[], %(key_id)b::text[])
     AS t(inbox_id, part, wait_ms, status, outcome, detail, response, key_id)
 JOIN kept ON kept.answers_id = t.inbox_id AND kept.part = t.part
 """
 
 
-async def _left_over(connection: AsyncConnection[Any]) -> list[tuple[int, bytes, datetime]]:
+async def _left_over(connection: AsyncConnection[Any]) -> list[tuple[int, bytes]]:
     await connection.execute(EXPIRED)
     found = await connection.execute(LEFT_OVER, {"after": SWEEP_AFTER_S})
     return await found.fetchall()
@@ -279,39 +268,34 @@ async def _left_over(connection: AsyncConnection[Any]) -> list[tuple[int, bytes,
 
 async def _write(connection: AsyncConnection[Any], batch: list[Answered]) -> None:
     """The outcome of a batch of searches: what was sent is kept as sent, what failed goes the outbox's way."""
-    rows = [_row(done, number, part) for done in batch for number, part in enumerate(done.parts)]
-    if rows:
-        columns = {name: [row[name] for row in rows] for name in rows[0]}
-        await connection.execute(KEEP, columns)
-    await connection.execute(
-        DONE,
-        {
-            "ids": [done.inbox_id for done in batch],
-            "reasons": [done.reason for done in batch],
-            "notes": [Jsonb(done.notes) for done in batch],
-        },
-    )
-
-
-def _row(done: Answered, number: int, part: Part) -> dict[str, Any]:
-    refused = is_refusal(part.outcome, part.status)
-    state = "sent" if part.outcome == "ack" else "refused" if refused else "pending"
-    return {
-        "bap_id": done.caller.bap_id,
-        "transaction_id": done.caller.transaction_id,
-        "message_id": done.caller.message_id,
-        "url": part.url,
-        "body": part.body,
-        "inbox_id": done.inbox_id,
-        "part": number,
-        "faults": Jsonb(part.faults),
-        "state": state,
-        "detail": part.detail[:500],
-        "wait_s": back_off_s(1),
-        "deadline_at": done.deadline_at,
-        "wait_ms": part.wait_ms,
-        "status": part.status,
-        "outcome": part.outcome,
-        "response": part.response,
-        "key_id": part.key_id,
+    sent = [(done.inbox_id, number, part) for done in batch for number, part in enumerate(done.parts)]
+    parts = [part for _, _, part in sent]
+    details = Texts.of(part.detail[:500] for part in parts)
+    columns = {
+        "ids": Integers.of(done.inbox_id for done in batch),
+        "silent": Integers.of(done.inbox_id for done in batch if not done.parts),
+        "inbox_id": Integers.of(inbox_id for inbox_id, _, _ in sent),
+        "part": Integers.of(number for _, number, _ in sent),
+        "url": Texts.of(part.url for part in parts),
+        "body": Blobs.of(part.body for part in parts),
+        "state": Texts.of(_state(part) for part in parts),
+        "detail": details,
+        "back_off_ms": Integers.of(round(back_off_s(1) * 1000) for _ in parts),
+        "wait_ms": Integers.of(part.wait_ms for part in parts),
+        "status": Integers.of(part.status or 0 for part in parts),
+        "outcome": Texts.of(part.outcome for part in parts),
+        "response": Texts.of(part.response for part in parts),
+        "key_id": Texts.of(part.key_id for part in parts),
     }
+    await connection.execute(KEEP, columns)
+
+
+def _state(part: Part) -> str:
+    if part.outcome == "ack":
+        return "sent"
+    return "refused" if is_refusal(part.outcome, part.status) else "pending"
+
+
+def _storable(text: str) -> str:
+    """What a counterpart said, without what PostgreSQL cannot hold: one odd answer must not spoil a batch."""
+    return text.encode("utf-8", "replace").decode().replace("\0", "")

@@ -8,18 +8,17 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import struct
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, ClassVar, Final, Self, TypeVar
+from typing import Any, Final, TypeVar
 
 import psycopg
 from django.db import connections
 from psycopg import AsyncConnection
-from psycopg.adapt import Dumper
 from psycopg.conninfo import make_conninfo
-from psycopg.pq import Format
+
+from bpp import arrays
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -118,41 +117,6 @@ class _WorkFailed(Exception):
         super().__init__(str(fault))
         self.task = task
         self.fault = fault
-
-
-class _Texts(bytes):
-    """A one-dimensional text[] as PostgreSQL reads it in binary; made by hand, since that is where the time goes."""
-
-    element_oid: ClassVar[int] = 25
-
-    @classmethod
-    def of(cls, values: Sequence[bytes]) -> Self:
-        parts = [_ARRAY_HEAD.pack(1, 0, cls.element_oid, len(values), 1)]
-        for value in values:
-            parts += (_LENGTH.pack(len(value)), value)
-        return cls(b"".join(parts))
-
-
-class _Blobs(_Texts):
-    """The same for bytea[]."""
-
-    element_oid = 17
-
-
-class _TextsDumper(Dumper):
-    format = Format.BINARY
-    oid = 1009
-
-    def dump(self, obj: bytes) -> bytes:
-        return obj
-
-
-class _BlobsDumper(_TextsDumper):
-    oid = 1001
-
-
-_ARRAY_HEAD: Final = struct.Struct("!5i")
-_LENGTH: Final = struct.Struct("!i")
 
 
 def conninfo() -> str:
@@ -299,8 +263,7 @@ class Writer:
             connection = await AsyncConnection.connect(
                 self._conninfo, autocommit=True, prepare_threshold=1, application_name="voltbazaar-door"
             )
-            connection.adapters.register_dumper(_Texts, _TextsDumper)
-            connection.adapters.register_dumper(_Blobs, _BlobsDumper)
+            arrays.register(connection)
             await connection.execute("SET synchronous_commit = on")
             self._connection = connection
         except (psycopg.Error, OSError) as err:
@@ -332,9 +295,12 @@ async def _insert(connection: Connection, waiting: Sequence[_Waiting]) -> dict[K
         first.setdefault(each.row.key, each.row)
     rows = list(first.values())
     columns = (
-        *(_Texts.of([getattr(row, name).encode() for row in rows]) for name in _COLUMNS),
-        *(_Blobs.of([getattr(row, name) for row in rows]) for name in ("digest", "raw")),
-        *([getattr(row, name) for row in rows] for name in ("received_at", "deadline_at", "next_at")),
+        *(arrays.Texts.of([getattr(row, name) for row in rows]) for name in _COLUMNS),
+        *(arrays.Blobs.of([getattr(row, name) for row in rows]) for name in ("digest", "raw")),
+        *(
+            arrays.Moments.of([getattr(row, name) for row in rows])
+            for name in ("received_at", "deadline_at", "next_at")
+        ),
     )
     cursor = await connection.execute(_INSERT, columns)
     return {(bap_id, action, message_id): row_id for row_id, bap_id, action, message_id in await cursor.fetchall()}

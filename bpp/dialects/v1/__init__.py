@@ -91,14 +91,15 @@ def check(action: str, document: Any) -> Checked:
     if not validator.is_valid(document):
         return Checked(faults=tuple(schema_notes(validator, schema, document)))
     reader = _reader(document)
+    request = None
     try:
         note_deviations(document["context"], reader)
-        _READERS[action](document.get("message") or {}, reader)
+        request = _READERS[action](document.get("message") or {}, reader)
     except WireFault as fault:
         if fault.code == MALFORMED:
             return Checked((Note(fault.paths, "", fault.text),), _unique(reader))
         reader.warn(fault.paths, "", f"{fault.text} (answered by {callback_name(action)} with error {fault.code})")
-    return Checked(warnings=_unique(reader))
+    return Checked(warnings=_unique(reader), request=request)
 
 
 def parse(action: str, document: dict[str, Any]) -> tuple[Request, tuple[Note, ...]]:
