@@ -177,8 +177,13 @@ class _Demo:
         return "migrated, static files collected"
 
     def _seed(self, group: Group) -> str:
-        group.manage("seed_city")
+        group.manage("seed_city", "--powers", str(self._powers))
         return last_line(self.where.log / "manage.log")
+
+    @property
+    def _powers(self) -> Path:
+        """What each slot of the city can deliver: the simulated vehicles draw no more."""
+        return self.where.home / "powers.json"
 
     def _network(self, group: Group, own: LocalKeys) -> str:
         """The sandbox first: the provider asks its registry from the first message on."""
@@ -200,6 +205,7 @@ class _Demo:
             "supplier-token": group.env["EV_POWER_SUPPLIER_TOKEN"],
             "time-scale": str(self.told.speed),
             "state-dir": str(self.where.home / "sandbox"),
+            "powers": str(self._powers),
         }
         flags = [f"--{name}={value}" for name, value in pairs.items()]  # a token may begin with a dash
         group.start_app("sandbox", [group.venv.python, "-m", "sandbox", "network", *flags])

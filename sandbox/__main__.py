@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 import base64
+import json
 import logging
 import signal
 import sys
@@ -143,7 +144,16 @@ def _supplier_settings(arguments: argparse.Namespace) -> SupplierSettings:
         slots_per_station=arguments.slots,
         known_stations_only=arguments.known_stations_only,
         grow_slots=not arguments.fixed_slots,
+        powers=_powers(arguments.powers),
     )
+
+
+def _powers(file: Path | None) -> dict[str, dict[int, int]]:
+    """What each slot delivers at most, from a JSON file; nothing without one."""
+    if file is None:
+        return {}
+    content = json.loads(file.read_text())
+    return {station: {int(slot): int(power) for slot, power in slots.items()} for station, slots in content.items()}
 
 
 def _words(arguments: argparse.Namespace) -> Network:
@@ -230,6 +240,7 @@ def _supplier_place(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--meter-every-s", type=float, default=2.0)
     parser.add_argument("--slots", type=int, default=2, help="slots of a station at first")
     parser.add_argument("--fixed-slots", action="store_true", help="do not add a slot because one was wished")
+    parser.add_argument("--powers", type=Path, default=None, help="JSON file: station id → slot → most W it delivers")
     parser.add_argument("--known-stations-only", action="store_true", help="only seeded stations exist")
 
 

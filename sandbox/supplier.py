@@ -6,7 +6,7 @@ session per card and station, one session per slot, paid only once, the meter ne
 
 import uuid
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -27,7 +27,10 @@ class SupplierError(Exception):
 
 @dataclass(frozen=True)
 class SupplierSettings:
-    """How the supplier is built. `time_scale` 60 charges a minute in a second; reservations expire in real seconds."""
+    """How the supplier is built. `time_scale` 60 charges a minute in a second; reservations expire in real seconds.
+
+    `powers` says what the slots of a station can deliver at most, W, by station id and slot number.
+    """
 
     slots_per_station: int = 2
     grow_slots: bool = True
@@ -38,6 +41,7 @@ class SupplierSettings:
     reservation_s: float = 900.0
     start_delay_s: float = 0.0
     price_per_kwh: Decimal = Decimal("12.00")
+    powers: dict[str, dict[int, int]] = field(default_factory=dict)
 
 
 @dataclass
@@ -133,7 +137,7 @@ class Supplier:
             card=card,
             station_id=station.id,
             slot_number=slot.number,
-            curve=station.curve,
+            curve=self._curve_at(station, slot),
             meter_start_wh=slot.register_wh,
             reserved_at=self.clock(),
         )
@@ -340,6 +344,11 @@ class Supplier:
         if session.started_at is None:
             return 0.0
         return (self.clock() - session.started_at).total_seconds() * self.settings.time_scale
+
+    def _curve_at(self, station: Station, slot: Slot) -> ChargingCurve:
+        """What the vehicle draws there: its own power, or what the slot can deliver if that is less."""
+        most_w = self.settings.powers.get(station.id, {}).get(slot.number, station.curve.power_w)
+        return replace(station.curve, power_w=min(station.curve.power_w, most_w))
 
     def _check_card(self, card: str) -> None:
         if card in self.blocked_cards or (self.settings.known_cards_only and card not in self.cards):

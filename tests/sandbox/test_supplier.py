@@ -195,3 +195,10 @@ def test_unpaid_session_can_be_paid_after_the_card_is_gone() -> None:
     assert refusal(excinfo) == (402, "payment-declined")
     bench.supplier.unlock("S", 1)
     assert bench.supplier.pay(session.id).status == "closed"
+
+
+def test_vehicle_draws_no_more_than_its_slot_delivers() -> None:
+    supplier = Supplier(SupplierSettings(powers={"st": {1: 7_400}}))
+    weak, _ = supplier.acquire("st", "a", wished_slot=1)
+    strong, _ = supplier.acquire("st", "b", wished_slot=2)
+    assert (weak.curve.power_w, strong.curve.power_w) == (7_400, 30_000)

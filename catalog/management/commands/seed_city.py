@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from argparse import ArgumentParser
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
@@ -22,8 +24,9 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--seed", type=int, default=1, help="another number draws another city")
+        parser.add_argument("--powers", type=Path, help="write station id → slot → W there, for a simulated supplier")
 
-    def handle(self, *args: Any, seed: int, **options: Any) -> None:
+    def handle(self, *args: Any, seed: int, powers: Path | None = None, **options: Any) -> None:
         now = timezone.now()
         drawn = companies(seed)
         report = ImportReport()
@@ -39,12 +42,23 @@ class Command(BaseCommand):
         codes = [company.code for company in drawn]
         _draft()
         _add_history(codes, seed=seed, now=now)
+        if powers is not None:
+            powers.write_text(json.dumps(_powers(codes)))
         stations = Station.objects.filter(operator__code__in=codes)
         connectors = Connector.objects.filter(evse__station__in=stations, active=True)
         self.stdout.write(
             f"Bengaluru: {len(codes)} operators · {stations.count()} stations · {connectors.count()} connectors · "
             "14 days of history"
         )
+
+
+def _powers(codes: list[str]) -> dict[str, dict[str, int]]:
+    """The strongest connector of each slot, W, by station code and slot number."""
+    found: dict[str, dict[str, int]] = {}
+    rows = Connector.objects.filter(evse__station__operator__code__in=codes, active=True).order_by("max_power_w")
+    for station, slot, power_w in rows.values_list("evse__station__code", "evse__slot_number", "max_power_w"):
+        found.setdefault(station, {})[str(slot)] = power_w
+    return found
 
 
 def _operator(company: Company) -> Operator:
