@@ -15,7 +15,7 @@ from django.db import DatabaseError, close_old_connections
 from psycopg import AsyncConnection
 
 from bpp import dialects, keys, layer2, outbox, shelf, signing, strict
-from bpp.arrays import Blobs, Integers, Texts
+from bpp.arrays import Blobs, Integers, Moments, Texts
 from bpp.delivery import back_off_s, is_refusal, judge
 from bpp.messages import Caller, ErrorReply, Request, Search, WireFault
 from bpp.storing import Writer
@@ -36,10 +36,12 @@ URL_KEPT_S = 60
 
 @dataclass(slots=True)
 class Part:
-    """One on_search that was posted, or could not be."""
+    """One on_search that was posted, or could not be; `ended_at` is when that was known."""
 
     body: bytes
-    url: str
+    ready_at: datetime
+    ended_at: datetime
+    url: str = ""
     outcome: str = "fault"
     status: int | None = None
     detail: str = ""
@@ -107,7 +109,8 @@ class Storefront:
                 bodies = self._bodies(request, caller)
             except WireFault as err:
                 bodies = [self._refusal(err, caller)]
-            parts = [await self._post(body, caller) for body in bodies]
+            ready_at = datetime.now(UTC)
+            parts = [await self._post(Part(body, ready_at, ready_at), caller) for body in bodies]
         self._finished.append(Answered(inbox_id, parts))
         self._any.set()
 
@@ -127,18 +130,17 @@ class Storefront:
         )
         return dialect.dumps(document)
 
-    async def _post(self, body: bytes, caller: Caller) -> Part:
+    async def _post(self, part: Part, caller: Caller) -> Part:
         started = time.monotonic()
-        part = Part(body, "")
         try:
             part.url = await self._url(caller)
         except OutsideError as err:
-            part.detail = err.text
+            part.detail, part.ended_at = err.text, datetime.now(UTC)
             return part
         key, created = keys.current(), int(time.time())
         part.key_id = key.key_id
         header = signing.sign(
-            body,
+            part.body,
             subscriber_id=settings.BECKN_SUBSCRIBER_ID,
             key_id=key.key_id,
             seed=key.seed,
@@ -147,7 +149,7 @@ class Storefront:
         )
         try:
             answer = await self.pool.post(
-                part.url, body, {"Content-Type": "application/json", "Authorization": header}, timeout_s=TOTAL_S
+                part.url, part.body, {"Content-Type": "application/json", "Authorization": header}, timeout_s=TOTAL_S
             )
             part.status = answer.status
             part.outcome, part.detail = judge(answer)
@@ -155,7 +157,7 @@ class Storefront:
             part.response = _storable(answer.body[:2048].decode("utf-8", "replace"))
         except DeliveryError as err:
             part.detail = err.text
-        part.wait_ms = round((time.monotonic() - started) * 1000)
+        part.wait_ms, part.ended_at = round((time.monotonic() - started) * 1000), datetime.now(UTC)
         return part
 
     async def _url(self, caller: Caller) -> str:
@@ -243,19 +245,21 @@ kept AS (
         (bap_id, transaction_id, message_id, action, url, body, answers_id, part, progress, verdicts,
          state, reason, attempts, token, created_at, next_at, deadline_at, sent_at)
     SELECT bap_id, transaction_id, message_id, 'on_search', url, body, inbox_id, part, false, '[]',
-           state, detail, 1, 0, now(), now() + wait_ms * interval '1 millisecond', greatest(deadline_at, now()),
-           CASE WHEN state = 'sent' THEN now() END
+           state, detail, 1, 0, ready_at, ended_at + wait_ms * interval '1 millisecond',
+           greatest(deadline_at, ready_at), CASE WHEN state = 'sent' THEN ended_at END
     FROM unnest(%(inbox_id)b::bigint[], %(part)b::bigint[], %(url)b::text[], %(body)b::bytea[], %(state)b::text[],
-                %(detail)b::text[], %(back_off_ms)b::bigint[])
-        AS p(inbox_id, part, url, body, state, detail, wait_ms)
+                %(detail)b::text[], %(back_off_ms)b::bigint[], %(ready_at)b::timestamptz[],
+                %(ended_at)b::timestamptz[])
+        AS p(inbox_id, part, url, body, state, detail, wait_ms, ready_at, ended_at)
     JOIN done ON done.id = p.inbox_id
     ON CONFLICT DO NOTHING
     RETURNING id, answers_id, part)
 INSERT INTO bpp_deliveryattempt (message_id, at, wait_ms, status, outcome, detail, response, key_id)
-SELECT kept.id, now(), wait_ms, nullif(status, 0), outcome, t.detail, response, key_id
+SELECT kept.id, ended_at, wait_ms, nullif(status, 0), outcome, t.detail, response, key_id
 FROM unnest(%(inbox_id)b::bigint[], %(part)b::bigint[], %(wait_ms)b::bigint[], %(status)b::bigint[],
-            %(outcome)b::text[], %(detail)b::text[], %(response)b::text[], %(key_id)b::text[])
-    AS t(inbox_id, part, wait_ms, status, outcome, detail, response, key_id)
+            %(outcome)b::text[], %(detail)b::text[], %(response)b::text[], %(key_id)b::text[],
+            %(ended_at)b::timestamptz[])
+    AS t(inbox_id, part, wait_ms, status, outcome, detail, response, key_id, ended_at)
 JOIN kept ON kept.answers_id = t.inbox_id AND kept.part = t.part
 """
 
@@ -281,6 +285,8 @@ async def _write(connection: AsyncConnection[Any], batch: list[Answered]) -> Non
         "state": Texts.of(_state(part) for part in parts),
         "detail": details,
         "back_off_ms": Integers.of(round(back_off_s(1) * 1000) for _ in parts),
+        "ready_at": Moments.of(part.ready_at for part in parts),
+        "ended_at": Moments.of(part.ended_at for part in parts),
         "wait_ms": Integers.of(part.wait_ms for part in parts),
         "status": Integers.of(part.status or 0 for part in parts),
         "outcome": Texts.of(part.outcome for part in parts),
