@@ -1,4 +1,4 @@
-"""Which chargers do the stories drive to? Stations far enough apart that a search finds one alone, as OCPI documents."""
+"""Which chargers do the stories drive to? Stations so far apart that a search finds one alone, as OCPI documents."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from typing import Any
 OPERATOR = "JRN"
 POWER_W = 30_000
 APART_DEGREES = 0.05
+# The first station stands where the official collection of requests searches.
+FIRST_LATITUDE, FIRST_LONGITUDE = 12.423423, 77.325647
 PRICE_PER_KWH = "20.00"
 LAST_UPDATED = "2026-01-01T00:00:00Z"
 
@@ -32,7 +34,8 @@ class Charger:
     @property
     def gps(self) -> str:
         """ "lat,lon", some 5 km from the next station."""
-        return f"{12.0 + APART_DEGREES * (self.number % 20):.6f},{76.0 + APART_DEGREES * (self.number // 20):.6f}"
+        row, column = divmod(self.number, 20)
+        return f"{FIRST_LATITUDE + APART_DEGREES * column:.6f},{FIRST_LONGITUDE + APART_DEGREES * row:.6f}"
 
     def evse_id(self, slot: int = 1) -> str:
         return f"IN*JRN*E{self.number:03d}{slot}"

@@ -34,7 +34,7 @@ class Stage:
 
     rig: Rig
     network: RunningNetwork
-    unused: Iterator[Charger] = field(default_factory=lambda: (Charger(n) for n in range(STATIONS)))
+    unused: Iterator[Charger] = field(default_factory=lambda: (Charger(n) for n in range(1, STATIONS)))
     names: Iterator[int] = field(default_factory=itertools.count)
 
     @property
@@ -79,7 +79,7 @@ class Stage:
 async def standing(folder: Path) -> AsyncIterator[Stage]:
     """The whole stage, with files in `folder`, until the block ends."""
     hub, supplier = free_port(), free_port()
-    env = {"TIME_SCALE": str(TIME_SCALE), "REDIS_URL": _own_redis()}
+    env = {"TIME_SCALE": str(TIME_SCALE), "REDIS_URL": _own_redis(), "BECKN_EMPTY_SEARCH_ANSWER": "1"}
     with Rig(f"http://127.0.0.1:{hub}", supplier_url=f"http://127.0.0.1:{supplier}/api/v2", env=env) as rig:
         rig.prepare(seed_city=False)
         _open_stations(rig, folder)

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 from decimal import Decimal
 
 import pytest
-from django.conf import settings
+import pytest_asyncio
 
+from sandbox.exchanges import Received
 from sandbox.expectations import bill_faults, context_faults, meter_faults
 from sandbox.offers import offers_in
-from tests.journeys.chargers import Charger
+from tests.journeys.schemas import CHECKER, checker, schema_faults
 from tests.journeys.stage import Stage
 from tests.journeys.trip import Trip, answer_to, lines_of
 
@@ -21,49 +21,73 @@ pytestmark = [
     pytest.mark.asyncio(loop_scope="session"),
 ]
 
-CHECKER = settings.BASE_DIR.parent / "shared" / "tools" / "check_messages.py"
+Journey = tuple[Trip, dict[str, Received]]
 
 
-async def test_journey_through_the_gateway(stage: Stage, charger: Charger) -> None:
-    buyer = stage.buyer
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def journey(stage: Stage) -> Journey:
+    """One journey from search through the gateway to the rating, with each answer by its step."""
+    buyer, charger = stage.buyer, stage.charger()
     found = await answer_to(buyer, buyer.search(charger.gps, gateway_url=stage.network.registry_url, radius_km="1"))
-    offer = next(offer for offer in offers_in(found.body) if offer.available)
-    trip = Trip(stage, buyer, charger, offer)
-    quoted = await trip.select("20")
-    assert lines_of(quoted.order) == {"energy-cost": Decimal(400), "gst": Decimal(72), "total": Decimal(472)}
-    initiated = await trip.init()
-    assert initiated.order["payments"][0]["params"]["amount"] == "472.00"
-    confirmed = await trip.confirm()
-    assert (confirmed.order["status"], confirmed.state) == ("ACTIVE", "payment-completed")
-    tracked = await trip.answer(buyer.track(trip.transaction_id))
-    assert tracked.message["tracking"]["url"].startswith(f"{stage.rig.url}/track/")
-    assert (await trip.start()).state == "charging-started"
+    trip = Trip(stage, buyer, charger, next(offer for offer in offers_in(found.body) if offer.available))
+    said = {"search": found, "select": await trip.select("20"), "init": await trip.init()}
+    said |= {"confirm": await trip.confirm(), "track": await trip.answer(buyer.track(trip.transaction_id))}
+    said["start"] = await trip.start()
     await trip.until_energy()
-    ended = await trip.stop()
-    assert (ended.order["status"], ended.state) == ("COMPLETE", "charging-ended")
-    final = await trip.status()
-    assert bill_faults(final.order) == []
-    assert meter_faults(final.order, await trip.sessions()) == []
-    rated = await trip.answer(buyer.rating(trip.transaction_id, "4"))
-    assert rated.message["feedback_form"]["form"]["url"].startswith(stage.rig.url)
-    helped = await trip.answer(buyer.support(trip.transaction_id))
-    assert helped.message["support"]["ref_id"] == trip.order_id
-    reasons = await answer_to(buyer, buyer.get_cancellation_reasons(stage.peer))
-    assert {"1", "5"} < {reason["id"] for reason in reasons.message["cancellation_reasons"]}
-    categories = await answer_to(buyer, buyer.get_rating_categories(stage.peer))
-    assert "Order" in categories.message["rating_categories"]
-    assert _context_faults(trip) == []
+    said |= {"stop": await trip.stop(), "status": await trip.status()}
+    said["rating"] = await trip.answer(buyer.rating(trip.transaction_id, "4"))
+    said["support"] = await trip.answer(buyer.support(trip.transaction_id))
+    said["reasons"] = await answer_to(buyer, buyer.get_cancellation_reasons(stage.peer))
+    said["categories"] = await answer_to(buyer, buyer.get_rating_categories(stage.peer))
+    return trip, said
 
 
-def _context_faults(trip: Trip) -> list[str]:
+async def test_journey_leads_from_quote_to_complete(journey: Journey) -> None:
+    trip, said = journey
+    assert [answer.error for answer in said.values()] == [None] * len(said)
+    assert lines_of(said["select"].order) == {"energy-cost": Decimal(400), "gst": Decimal(72), "total": Decimal(472)}
+    assert said["init"].order["payments"][0]["params"]["amount"] == "472.00"
+    assert said["confirm"].order["status"] == "ACTIVE"
+    assert said["stop"].order["status"] == "COMPLETE"
+    assert trip.states()[-3:] == ["payment-completed", "charging-started", "charging-ended"]
+
+
+async def test_journey_is_billed_by_the_meter(journey: Journey) -> None:
+    trip, said = journey
+    assert bill_faults(said["status"].order) == []
+    assert meter_faults(said["status"].order, await trip.sessions()) == []
+
+
+async def test_journey_ends_with_rating_support_and_lists(journey: Journey) -> None:
+    trip, said = journey
+    assert said["rating"].message["feedback_form"]["form"]["url"].startswith(trip.stage.rig.url)
+    assert said["support"].message["support"]["ref_id"] == trip.order_id
+    assert {"1", "5"} < {reason["id"] for reason in said["reasons"].message["cancellation_reasons"]}
+    assert "Order" in said["categories"].message["rating_categories"]
+
+
+async def test_journey_went_through_a_gateway_whose_signature_was_checked(journey: Journey) -> None:
+    trip, said = journey
+    ((gateway,),) = trip.stage.rows(
+        "SELECT gateway_authorization FROM bpp_inboxmessage WHERE message_id = %s", said["search"].message_id
+    )
+    assert trip.stage.network.gateway.identity.subscriber_id in gateway
+
+
+async def test_answers_carry_the_ids_of_their_requests(journey: Journey) -> None:
+    trip, said = journey
     asked = {
         exchange.message_id: json.loads(exchange.body)["context"]
         for exchange in trip.buyer.ledger.exchanges
-        if exchange.direction == "out" and exchange.transaction_id == trip.transaction_id
+        if exchange.direction == "out"
     }
-    return [
-        fault
-        for answer in trip.callbacks()
-        if answer.message_id in asked
-        for fault in context_faults(asked[answer.message_id], answer.body["context"], where=answer.action)
-    ]
+    for answer in said.values():
+        context = answer.body["context"]
+        assert context_faults(asked[answer.message_id], context, where=answer.action) == []
+
+
+async def test_every_message_obeys_the_published_schemas(journey: Journey) -> None:
+    if checker() is None:
+        pytest.skip(f"the published schemas are not at hand: no {CHECKER.name}")
+    trip, said = journey
+    assert [fault for answer in (*said.values(), *trip.callbacks()) for fault in schema_faults(answer.body)] == []

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
+import time
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any
+from typing import Any, TypeVar
+
+import orjson
 
 from sandbox.buyer import Buyer, Deal
 from sandbox.endpoint import Sent
 from sandbox.exchanges import Received
-from sandbox.expectations import charging_details
+from sandbox.expectations import charging_details, energy_wh
 from sandbox.offers import Offer, offers_in
+from sandbox.signing import authorization
 from sandbox.wishes import Amount, Window
 from tests.journeys.chargers import Charger
 from tests.journeys.stage import Stage
+
+T = TypeVar("T")
 
 ANSWER_S = 20.0
 META = {"get_cancellation_reasons": "cancellation_reasons", "get_rating_categories": "rating_categories"}
@@ -25,6 +31,21 @@ async def answer_to(buyer: Buyer, sending: Awaitable[Sent]) -> Received:
     sent = await sending
     assert sent.acked, f"{sent.action}: HTTP {sent.status} {sent.response}"
     return await buyer.wait_for(sent.message_id, META.get(sent.action, f"on_{sent.action}"), ANSWER_S)
+
+
+async def eventually(look: Callable[[], Awaitable[T]], wanted: Callable[[T], bool], what: str) -> T:
+    """Look again and again until what is seen is wanted, or fail saying what did not come."""
+    until = time.monotonic() + ANSWER_S
+    while not wanted(seen := await look()):
+        assert time.monotonic() < until, f"{what}: not within {ANSWER_S:g} s; last seen: {seen}"
+    return seen
+
+
+async def post_signed(buyer: Buyer, url: str, content: dict[str, Any]) -> Sent:
+    """Post this very content, signed now."""
+    body, context = orjson.dumps(content), content["context"]
+    headers = {"Authorization": authorization(buyer.identity, body, created=int(time.time()))}
+    return await buyer.post(url, body, headers=headers, action=context["action"], context=context)
 
 
 async def offers_at(stage: Stage, charger: Charger, *, buyer: Buyer | None = None) -> dict[str, Offer]:
@@ -95,8 +116,7 @@ class Trip:
 
     async def until_energy(self) -> None:
         """Wait until the meter, as the provider tells it, has moved."""
-        while charging_details((await self.status()).order).get("energy-delivered", "0.000kWh") == "0.000kWh":
-            pass
+        await eventually(self.status, lambda told: bool(_energy_wh(told.order)), "energy")
 
     def callbacks(self, action: str = "") -> list[Received]:
         """Everything the provider said in this transaction, oldest first."""
@@ -113,6 +133,10 @@ class Trip:
     async def sessions(self) -> list[dict[str, Any]]:
         """The sessions the power supplier knows of at this trip's station."""
         return list(await self.stage.at_supplier("sessions", stationId=self.charger.station_id))
+
+
+def _energy_wh(order: dict[str, Any]) -> int | None:
+    return energy_wh(charging_details(order).get("energy-delivered", ""))
 
 
 def lines_of(order: dict[str, Any]) -> dict[str, Decimal]:

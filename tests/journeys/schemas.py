@@ -1,0 +1,38 @@
+"""What do the official schemas say of a message? The published checker, where it lies beside the project."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
+from django.conf import settings
+
+CHECKER = settings.BASE_DIR.parent / "shared" / "tools" / "check_messages.py"
+SCHEMAS = ("core", "uei-3.0")
+
+Faults = Callable[[dict[str, Any], str], list[str]]
+
+
+@cache
+def checker() -> Faults | None:
+    """Its function from a message and the name of a schema to faults; None where it is not at hand."""
+    if not CHECKER.exists():
+        return None
+    spec = importlib.util.spec_from_file_location("check_messages", CHECKER)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    found: Faults = module.faults
+    return found
+
+
+def schema_faults(message: dict[str, Any]) -> list[str]:
+    """What the schemas hold against a message, each as a sentence; nothing where the checker is not at hand."""
+    faults = checker()
+    if faults is None:
+        return []
+    action = message["context"]["action"]
+    return [f"{action} {schema}: {fault}" for schema in SCHEMAS for fault in faults(message, schema)]

@@ -1,0 +1,40 @@
+"""Can a driver see the session on the page that on_track names, and nobody by guessing?"""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.journeys.trip import Trip
+
+pytestmark = [
+    pytest.mark.journey,
+    pytest.mark.xdist_group("journeys"),
+    pytest.mark.asyncio(loop_scope="session"),
+]
+
+
+async def test_page_shows_the_running_session(trip: Trip) -> None:
+    await trip.charge()
+    await trip.until_energy()
+    tracking = (await trip.answer(trip.buyer.track(trip.transaction_id))).message["tracking"]
+    assert tracking["status"] == "active"
+    status, page = await fetched(trip, tracking["url"])
+    assert (status, "kWh" in page, f"Journey stop {trip.charger.number}" in page) == (200, True, True)
+    async with trip.buyer.http.get(f"{tracking['url']}.json") as response:
+        seen = await response.json()
+    assert seen["state"] == "charging"
+    assert seen["energy_wh"] > 0
+    assert float(seen["cost"]) > 0
+    ended = await trip.stop()
+    async with trip.buyer.http.get(f"{tracking['url']}.json") as response:
+        assert (await response.json())["total"] == ended.order["quote"]["price"]["value"]
+
+
+async def test_unknown_page_is_not_found(trip: Trip) -> None:
+    url = f"{trip.stage.rig.url}/track/{'A' * 43}"
+    assert [(await fetched(trip, f"{url}{end}"))[0] for end in ("", ".json", "/events")] == [404, 404, 404]
+
+
+async def fetched(trip: Trip, url: str) -> tuple[int, str]:
+    async with trip.buyer.http.get(url) as response:
+        return response.status, await response.text()
