@@ -23,7 +23,9 @@ OWN_CONCURRENCY = re.compile(r"-n\d*|-n=?\w+|--numprocesses.*|--pdb|--trace|-p")
 def test(arguments: Sequence[str], *, teller: Teller) -> int:
     """Run pytest on throw-away servers; its exit code is ours. The whole suite must also pass the coverage gates."""
     ready_venv = venv.ensure(dev=True, teller=teller)
-    spread = [] if any(OWN_CONCURRENCY.fullmatch(text) for text in arguments) else ["-n", WORKERS]
+    spread = (
+        [] if any(OWN_CONCURRENCY.fullmatch(text) for text in arguments) else ["-n", WORKERS, "--dist", "loadgroup"]
+    )
     with throwaway.servers(ready_venv, teller=teller) as group:
         whole = [] if arguments else ["--cov", "--cov-branch", "--cov-report="]
         env = group.env | {"COVERAGE_FILE": str(group.where.home / "coverage")}
