@@ -23,7 +23,7 @@ from sandbox.supplier import SupplierSettings
 from tests.verify.invariants import check, open_work
 from tests.verify.killing import KILLED, Killer, Servers
 from tests.verify.rig import BPP_ID, Rig, Verdict, free_port, run
-from tests.verify.story import Account, Customer, Lost
+from tests.verify.story import Account, Customer, Late
 
 BUYERS = 8
 AT_ONCE = 3
@@ -88,7 +88,7 @@ async def _under_fire(verdict: Verdict, rig: Rig, servers: Servers, buyers: list
     while not all(task.done() for task in shopping):
         await asyncio.wait(shopping, timeout=15)
         print(
-            f"  {len(account.complete)} of {wanted} orders, kills {killer.kills}, lost {len(account.lost)}",
+            f"  {len(account.complete)} of {wanted} orders, kills {killer.kills}, still awaited {len(account.lost())}",
             file=sys.stderr,
         )
     killing.cancel()
@@ -109,8 +109,9 @@ async def _shop(customer: Customer, wanted: int, until: float) -> None:
         try:
             if not await customer.shop():
                 await asyncio.sleep(dice.uniform(0.05, 0.3))
-        except Lost as err:
-            account.wrong.append(str(err))
+        except Late as err:
+            account.refusals["late"] = account.refusals.get("late", 0) + 1
+            print(f"  late: {err}", file=sys.stderr)
 
 
 async def _kill(killer: Killer) -> None:
@@ -155,7 +156,7 @@ def _judge(verdict: Verdict, rig: Rig, buyers: list[Buyer], account: Account) ->
     missing = [row for row in sent if tuple(row) not in seen]
     for row in missing[:5]:
         verdict.fail(f"I8 marked as delivered, never seen by the buyer app: {row}")
-    for text in (*account.lost, *account.wrong):
+    for text in (*account.lost(), *account.wrong):
         verdict.fail(text)
     received = sum(1 for buyer in buyers for e in buyer.ledger.exchanges if e.direction == "in")
     twice = sum(buyer.ledger.counts["duplicate"] for buyer in buyers)
@@ -164,7 +165,7 @@ def _judge(verdict: Verdict, rig: Rig, buyers: list[Buyer], account: Account) ->
         "callbacks": received,
         "twice": twice,
         "twice_percent": round(100 * twice / max(received, 1), 2),
-        "lost": len(account.lost),
+        "lost": len(account.lost()),
         "unacked": account.unacked,
         "dead": dead[0] if dead else 0,
     }

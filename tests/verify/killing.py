@@ -151,14 +151,24 @@ class Killer:
 
     def strike(self) -> None:
         """kill -9 one process (with its children) and start it again."""
-        name = self.dice.choice([*KILLED, "redis"])
+        name = self.dice.choice([*KILLED, "hand", "redis"])
         self.kills[name] = self.kills.get(name, 0) + 1
         if name == "redis":
             self.servers.kill("redis")
             self.servers.start("redis")
+        elif name == "hand":
+            self._strike_hand()
         else:
             self.rig.kill(name)
             self.rig.start(name)
+
+    def _strike_hand(self) -> None:
+        """kill -9 one pool process of a worker; the worker itself lives on and makes another."""
+        worker = self.rig.processes.get(self.dice.choice(["worker-1", "worker-2"]))
+        hands = _children(worker.pid) if worker else []
+        if hands:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self.dice.choice(hands), signal.SIGKILL)
 
     def strike_database(self) -> None:
         self.kills["postgres"] = self.kills.get("postgres", 0) + 1

@@ -22,8 +22,8 @@ TRIES = 60
 CALLBACK_S = 60.0
 
 
-class Lost(Exception):
-    """An acknowledged request was never answered."""
+class Late(Exception):
+    """An answer keeps its customer waiting too long: he goes away. At the end it must have come all the same."""
 
 
 class Refused(Exception):
@@ -36,11 +36,19 @@ class Account:
 
     acked: dict[tuple[str, str, str], str] = field(default_factory=dict)
     unacked: int = 0
-    lost: list[str] = field(default_factory=list)
+    awaited: list[tuple[Buyer, str, str]] = field(default_factory=list)
     wrong: list[str] = field(default_factory=list)
     refusals: dict[str, int] = field(default_factory=dict)
     complete: dict[str, dict[str, Any]] = field(default_factory=dict)
     taken: set[str] = field(default_factory=set)
+
+    def lost(self) -> list[str]:
+        """The acknowledged requests whose answer has not come to this moment."""
+        return [
+            f"{action} {message}"
+            for buyer, action, message in self.awaited
+            if not buyer.ledger.answers(message, f"on_{action}")
+        ]
 
 
 @dataclass
@@ -55,7 +63,7 @@ class Customer:
     charge_s: float = 0.3
 
     async def shop(self) -> bool:
-        """One order from search to the bill; True when it completed. Raises Lost."""
+        """One order from search to the bill; True when it completed. Raises Late."""
         transaction = str(uuid.uuid4())
         offer = await self._find(transaction)
         if offer is None:
@@ -107,7 +115,7 @@ class Customer:
         limit = time.monotonic() + CALLBACK_S
         while answer.state not in until:
             if time.monotonic() > limit:
-                raise Lost(f"{command} of {order_id} never led to {sorted(until)}; last state {answer.state!r}")
+                raise Late(f"{command} of {order_id} never led to {sorted(until)}; last state {answer.state!r}")
             await asyncio.sleep(1.0)
             answer = await self.ask("status", {"order_id": order_id}, transaction)
             if answer.state in {"charger-error", "order-cancelled"}:
@@ -120,7 +128,7 @@ class Customer:
         return answer
 
     async def ask(self, action: str, message: dict[str, Any], transaction: str) -> Received:
-        """Send until it is acknowledged, then wait for its callback. Raises Refused for an error, Lost for silence."""
+        """Send until it is acknowledged, then wait for its callback. Raises Refused for an error, Late for silence."""
         context = self.buyer.context(action, peer=self.peer, transaction_id=transaction)
         body = orjson.dumps({"context": context, "message": message})
         await self._until_acked(action, body, context)
@@ -129,8 +137,8 @@ class Customer:
         try:
             received = await self.buyer.wait_for(str(context["message_id"]), f"on_{action}", CALLBACK_S)
         except TimeoutError as err:
-            self.account.lost.append(f"{action} {context['message_id']}")
-            raise Lost(f"no on_{action} for {context['message_id']}") from err
+            self.account.awaited.append((self.buyer, action, str(context["message_id"])))
+            raise Late(f"no on_{action} for {context['message_id']} within {CALLBACK_S:.0f} s") from err
         if received.error:
             raise Refused(f"{action} {received.error.get('code')} {str(received.error.get('message', ''))[:60]}")
         return received
