@@ -219,8 +219,15 @@ async def _post(row: Claimed, header: str, key_id: str) -> Try:
     except DeliveryError as err:
         return Try("fault", _ms(started), detail=err.text, key_id=key_id, permanent=err.permanent)
     outcome, detail = judge(answer)
-    text = answer.body[:KEPT_CHARS].decode("utf-8", "replace").replace("\0", "")
-    return Try(outcome, _ms(started), answer.status, detail, text, key_id, is_refusal(outcome, answer.status))
+    text = _storable(answer.body[:KEPT_CHARS].decode("utf-8", "replace"))
+    return Try(
+        outcome, _ms(started), answer.status, _storable(detail), text, key_id, is_refusal(outcome, answer.status)
+    )
+
+
+def _storable(text: str) -> str:
+    """Without what PostgreSQL's text cannot hold: NUL and lone surrogates, which JSON's escapes can bring."""
+    return text.replace("\0", "").encode("utf-8", "replace").decode()
 
 
 def _ms(started: float) -> int:

@@ -132,8 +132,17 @@ def _put_back(row_id: int, err: Exception, now: datetime) -> None:
         if row.attempts < MOST_ATTEMPTS:
             row.save()
             return
-        caller = dialects.choose({"version": "1.1.0"}).caller(strict.load(bytes(row.raw)))
-        text = "The provider could not process this message; it has been told. Please try again later."
-        reply_to(row, ErrorReply("internal", text), caller, now=now)
-        row.state = State.FAILED
+        _tell_failure(row, now)
+        row.state, row.done_at = State.FAILED, now
         row.save()
+
+
+def _tell_failure(row: InboxMessage, now: datetime) -> None:
+    """Owe the caller an error; where the row does not even say whom to tell, it is failed all the same."""
+    text = "The provider could not process this message; it has been told. Please try again later."
+    try:
+        with transaction.atomic():
+            caller = dialects.choose({"version": "1.1.0"}).caller(strict.load(bytes(row.raw)))
+            reply_to(row, ErrorReply("internal", text), caller, now=now)
+    except Exception:
+        log.exception("failure not told", extra={"inbox": row.id, "action": row.action})

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
-from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.db import connection, transaction
@@ -15,7 +14,7 @@ from django.db import connection, transaction
 from bpp import dialects, layer2, registry
 from bpp.messages import Caller, Reply
 from bpp.models import InboxMessage, OutboxMessage
-from core.errors import NotAllowed
+from core.errors import NotAllowed, OutsideError
 from core.nudges import nudge_on_commit
 
 log = logging.getLogger(__name__)
@@ -61,7 +60,7 @@ def enqueue(reply: Reply, caller: Caller, owed: Owed, *, now: datetime) -> Outbo
         transaction_id=caller.transaction_id,
         message_id=owed.message_id,
         action=owed.action,
-        url=callback_url(caller, owed.action),
+        url=_url_to_try(caller, owed.action),
         body=dialect.dumps(document),
         answers=owed.answers,
         order_id=owed.order_id,
@@ -90,11 +89,14 @@ def own_faults(action: str, document: dict[str, Any]) -> list[dict[str, str]]:
 
 
 def callback_url(caller: Caller, action: str) -> str:
-    """Where the callback goes: the registry's URL; the context's bap_uri only where it has the same scheme and host."""
+    """Where the callback goes: the registry's URL; the context's bap_uri only where it has the same scheme and host.
+
+    Raises UnknownSubscriber, RegistryUnavailable.
+    """
     base = registry.callback_url(caller.bap_id)
-    if caller.bap_uri and urlsplit(caller.bap_uri)[:2] == urlsplit(base)[:2]:
+    if registry.same_place(caller.bap_uri, base):
         base = caller.bap_uri
-    return f"{base.rstrip('/')}/{action}"
+    return _under(base, action)
 
 
 def revive(message_ids: Sequence[int], *, now: datetime, actor: str) -> int:
@@ -134,6 +136,22 @@ def repeat_answer(inbox_id: int, *, now: datetime) -> int:
         for row in rows:
             _requeue(row, now, "the request came again")
     return len(rows)
+
+
+def _url_to_try(caller: Caller, action: str) -> str:
+    """The callback's URL; the bap_uri where the registry gives none, since a decision must not fail for its answer.
+
+    Delivery holds every URL against the registry before it sends, so that an unlisted one is refused there.
+    """
+    try:
+        return callback_url(caller, action)
+    except OutsideError as err:
+        log.warning("no URL from the registry", extra={"subscriber": caller.bap_id, "fault": err.text})
+        return _under(caller.bap_uri, action)
+
+
+def _under(base: str, action: str) -> str:
+    return f"{base.rstrip('/')}/{action}"
 
 
 def _requeue(row: OutboxMessage, now: datetime, why: str) -> None:

@@ -188,7 +188,15 @@ def permits(subscriber_id: str, url: str, *, now: datetime | None = None) -> boo
             row = _refreshed(subscriber_id, row, now)
     except UnknownSubscriber:
         return False
-    return urlsplit(row.url)[:2] == urlsplit(url)[:2]
+    return same_place(row.url, url)
+
+
+def same_place(one: str, other: str) -> bool:
+    """True where both URLs have the same scheme, host and port; False where one cannot be read."""
+    try:
+        return urlsplit(one)[:2] == urlsplit(other)[:2]
+    except ValueError:
+        return False
 
 
 def forget(subscriber_id: str) -> None:

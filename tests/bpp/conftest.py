@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,13 +13,16 @@ import psycopg
 import pytest
 from django.db import connections
 
-from bpp import keys, registry, subscription
+from bpp import delivery, keys, registry, subscription
 from bpp.door import Accepted, Door
 from bpp.guard import Event
 from bpp.storing import Writer, conninfo
 from sandbox.signing import Identity
 from tests.bpp import network as toy
+from tests.bpp import pipeline
 from tests.bpp.network import Network
+from tests.bpp.pipeline import BuyerApp, Talk
+from tests.fulfillment.supplier import TOKEN, FakeSupplier, running_supplier
 
 
 @pytest.fixture
@@ -144,6 +148,52 @@ def rows(tables: None) -> Callable[..., list[tuple[Any, ...]]]:
             return connection.execute(query, params).fetchall()
 
     return select
+
+
+@pytest.fixture
+def us(settings: Any) -> Iterator[Identity]:
+    """Our own identity, with a key in the settings; no registry answers, and nothing is remembered of one."""
+    identity = Identity.fresh(toy.PROVIDER, "ours")
+    settings.BECKN_REGISTRY_URL = ""
+    settings.BECKN_SUBSCRIBER_ID = toy.PROVIDER
+    settings.BECKN_SUBSCRIBER_URL = f"https://{toy.PROVIDER}/beckn"
+    settings.BECKN_KEY_ID = identity.key_id
+    settings.BECKN_SIGNING_PRIVATE_KEY = base64.b64encode(identity.signing_seed).decode()
+    registry.forget_all()
+    keys.forget()
+    yield identity
+    registry.forget_all()
+    keys.forget()
+
+
+@pytest.fixture
+def talk(db: None, us: Identity) -> Talk:
+    """A conversation of a listed buyer app about a connector on sale."""
+    pipeline.listed()
+    return Talk()
+
+
+@pytest.fixture
+def supplier(settings: Any) -> Iterator[FakeSupplier]:
+    """A power supplier that the platform is set up to call."""
+    with running_supplier() as fake:
+        settings.EV_POWER_SUPPLIER_URL, settings.EV_POWER_SUPPLIER_TOKEN = fake.url, TOKEN
+        settings.TIME_SCALE = 1.0
+        yield fake
+
+
+@pytest.fixture
+def buyer_app(db: None, us: Identity, settings: Any) -> Iterator[BuyerApp]:
+    """A listed buyer app that takes callbacks over HTTP, and connections of our own to reach it."""
+    settings.BECKN_ALLOW_PRIVATE_CALLBACKS = True
+    delivery._wire.cache_clear()
+    with pipeline.running_buyer_app() as app:
+        pipeline.listed(url=f"{app.url}/beckn")
+        yield app
+        wire = delivery._wire()
+        asyncio.run_coroutine_threadsafe(wire.pool.close(), wire.loop).result(5)
+        wire.loop.call_soon_threadsafe(wire.loop.stop)
+    delivery._wire.cache_clear()
 
 
 async def apart(work: Callable[[], Any]) -> Any:

@@ -1,0 +1,232 @@
+"""Is a buyer app told each fact once, by its answer where it waits for one, else unasked?"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+from django.utils import timezone
+
+from bpp import publish
+from bpp.acts import cancel_by_provider
+from bpp.models import InboxMessage, OutboxMessage, Subscriber
+from catalog.models import Evse
+from fulfillment import services as fulfillment
+from fulfillment.models import Session
+from orders.models import Order
+from tests.bpp.pipeline import Talk, content, decide, state_in, tell
+from tests.factories.orders import NOW
+from tests.fulfillment.supplier import FakeSupplier
+
+pytestmark = pytest.mark.django_db
+
+
+def started(talk: Talk) -> InboxMessage:
+    """A start that waits for its station."""
+    talk.confirmed()
+    Evse.objects.filter(pk=talk.connector.evse_id).update(status_at=NOW - timedelta(days=1))
+    row = talk.put("update", talk.command("start-charging"))
+    decide()
+    hold_open(row)
+    return row
+
+
+def hold_open(row: InboxMessage) -> None:
+    """Its wait is not over, whatever the real clock says."""
+    InboxMessage.objects.filter(pk=row.pk).update(next_at=timezone.now() + timedelta(hours=1))
+
+
+def charging(talk: Talk) -> Order:
+    started(talk)
+    drive(NOW)
+    tell()
+    return talk.order
+
+
+def drive(at: datetime) -> None:
+    """Everything the station and we do at one moment."""
+    fulfillment.process_events_due(now=at)
+    fulfillment.advance_due(at, limit=20)
+
+
+def answer_of(row: InboxMessage) -> dict[str, Any]:
+    return content(OutboxMessage.objects.get(answers=row))
+
+
+def test_nothing_to_tell_is_nothing_done(db: None) -> None:
+    assert publish.publish_next(now=NOW) == 0
+    assert publish.publish_progress(now=NOW) == 0
+
+
+# -- requests that wait -----------------------------------------------------------------------------------------------
+
+
+def test_start_is_answered_when_the_station_charges(talk: Talk, supplier: FakeSupplier) -> None:
+    row = started(talk)
+    assert tell() == 0
+    drive(NOW)
+    assert tell() == 1
+    document = answer_of(row)
+    assert (document["context"]["action"], document["context"]["message_id"]) == ("on_update", row.message_id)
+    assert state_in(document) == "charging-started"
+    row.refresh_from_db()
+    assert (row.state, row.waits_for) == ("done", "")
+    assert talk.told() == []
+
+
+def test_start_is_answered_as_it_is_when_the_wait_is_over(talk: Talk, supplier: FakeSupplier) -> None:
+    row = started(talk)
+    InboxMessage.objects.filter(pk=row.pk).update(next_at=NOW)
+    assert publish.publish_next(now=NOW + timedelta(seconds=8)) == 1
+    assert state_in(answer_of(row)) == "charging-starting"
+    drive(NOW)
+    tell()
+    assert talk.told() == [("on_status", "charging-started")]
+
+
+def test_start_that_the_station_refuses_is_answered_with_the_error(talk: Talk, supplier: FakeSupplier) -> None:
+    row = started(talk)
+    supplier.fail_next("acquire", status=400, n=9)
+    drive(NOW)
+    assert tell() >= 1
+    assert state_in(answer_of(row)) == "charger-error"
+    # A cancellation by us is told as such, even though the answer has said it.
+    assert talk.told() == [("on_cancel", "charger-error")]
+
+
+def test_stop_is_answered_with_the_bill(talk: Talk, supplier: FakeSupplier) -> None:
+    charging(talk)
+    row = talk.put("update", talk.command("end-charging"))
+    decide()
+    hold_open(row)
+    assert tell() == 0
+    drive(supplier.after(600))
+    tell()
+    document = answer_of(row)
+    assert state_in(document) == "charging-ended"
+    assert document["message"]["order"]["status"] == "COMPLETE"
+    assert talk.told() == []
+
+
+def test_news_that_does_not_answer_the_wait_is_told_beside_it(talk: Talk, supplier: FakeSupplier) -> None:
+    charging(talk)
+    row = talk.put("update", talk.command("end-charging"))
+    decide()
+    hold_open(row)
+    # The station paused before it heard of the stop.
+    event = talk.order.events.filter(kind="charging-started").get()
+    event.pk, event.number, event.published_at = None, talk.order.last_event + 1, None
+    event.kind = event.to_fulfillment = "charging-paused"
+    event.save()
+    assert tell() == 1
+    assert not OutboxMessage.objects.filter(answers=row).exists()
+    assert talk.told() == [("on_status", "charging-paused")]
+
+
+# -- unasked ----------------------------------------------------------------------------------------------------------
+
+
+def test_end_by_itself_is_told_step_by_step(talk: Talk, supplier: FakeSupplier) -> None:
+    charging(talk)
+    drive(supplier.after(7200))
+    drive(supplier.at)
+    tell(supplier.at)
+    assert talk.told() == [("on_status", "charging-ending"), ("on_status", "charging-ended")]
+    bodies = [content(row)["message"]["order"] for row in talk.owed()[-2:]]
+    assert [body["status"] for body in bodies] == ["ACTIVE", "COMPLETE"]
+
+
+def test_events_of_an_order_are_told_once_and_in_order(talk: Talk, supplier: FakeSupplier) -> None:
+    charging(talk)
+    drive(supplier.after(7200))
+    drive(supplier.at)
+    assert tell(supplier.at) == 2
+    assert tell(supplier.at) == 0
+    assert not talk.order.events.filter(public=True, published_at=None).exists()
+
+
+def test_cancellation_by_us_is_told_as_on_cancel(talk: Talk) -> None:
+    talk.confirmed()
+    cancel_by_provider(talk.order.pk, reason_id="1", text="charger removed", now=NOW, actor="operator")
+    assert tell() == 1
+    row = talk.owed()[-1]
+    assert (row.action, row.answers, row.deadline_at) == ("on_cancel", None, NOW + timedelta(days=1))
+    assert content(row)["message"]["order"]["cancellation"]["cancelled_by"] == "PROVIDER"
+
+
+def test_buyer_app_no_longer_listed_does_not_hold_up_the_others(talk: Talk) -> None:
+    other = Talk()
+    for each in (talk, other):
+        each.confirmed()
+    Subscriber.objects.all().delete()
+    for each in (talk, other):
+        cancel_by_provider(each.order.pk, reason_id="1", text="closed", now=NOW, actor="operator")
+    assert tell() == 2
+    assert other.told() == [("on_cancel", "order-cancelled")]
+
+
+# -- progress ---------------------------------------------------------------------------------------------------------
+
+
+def progressing(talk: Talk, supplier: FakeSupplier) -> datetime:
+    """A session with a fresh reading a minute on."""
+    charging(talk)
+    at = supplier.after(60)
+    drive(at)
+    assert Session.objects.get(order=talk.order).read_at is not None
+    return at
+
+
+def test_progress_is_told_with_the_cost_so_far(talk: Talk, supplier: FakeSupplier) -> None:
+    at = progressing(talk, supplier)
+    assert publish.publish_progress(now=at) == 1
+    row = talk.owed()[-1]
+    assert (row.action, row.progress) == ("on_status", True)
+    price = content(row)["message"]["order"]["quote"]["price"]["value"]
+    assert 0 < float(price) < 236
+
+
+def test_progress_is_told_at_most_every_30_s(talk: Talk, supplier: FakeSupplier) -> None:
+    at = progressing(talk, supplier)
+    assert publish.publish_progress(now=at) == 1
+    drive(supplier.after(20))
+    assert publish.publish_progress(now=supplier.at) == 0
+
+
+def test_later_progress_replaces_an_undelivered_one(talk: Talk, supplier: FakeSupplier) -> None:
+    at = progressing(talk, supplier)
+    publish.publish_progress(now=at)
+    drive(supplier.after(60))
+    assert publish.publish_progress(now=supplier.at) == 1
+    assert list(OutboxMessage.objects.filter(progress=True).order_by("id").values_list("state", flat=True)) == [
+        "coalesced",
+        "pending",
+    ]
+
+
+def test_progress_in_flight_is_not_replaced(talk: Talk, supplier: FakeSupplier) -> None:
+    at = progressing(talk, supplier)
+    publish.publish_progress(now=at)
+    OutboxMessage.objects.filter(progress=True).update(lease_until=timezone.now())
+    drive(supplier.after(60))
+    publish.publish_progress(now=supplier.at)
+    assert OutboxMessage.objects.filter(progress=True, state="pending").count() == 2
+
+
+def test_progress_of_a_closed_order_is_not_told(talk: Talk, supplier: FakeSupplier) -> None:
+    at = progressing(talk, supplier)
+    Order.objects.update(state=Order.State.COMPLETE, fulfillment=Order.Fulfillment.CHARGING_ENDED)
+    assert publish.publish_progress(now=at) == 0
+    assert publish.publish_progress(now=at) == 0
+
+
+def test_progress_another_worker_told_meanwhile_is_left_out(
+    talk: Talk, supplier: FakeSupplier, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    at = progressing(talk, supplier)
+    due = fulfillment.progress_due(now=at, every_s=30)
+    assert publish.publish_progress(now=at) == 1
+    # What this worker had read before the other one told it.
+    monkeypatch.setattr(fulfillment, "progress_due", lambda **_: due)
+    assert publish.publish_progress(now=at) == 0
