@@ -6,20 +6,15 @@ and netrc are never used; a call has one deadline in all and its answer one size
 
 from __future__ import annotations
 
-import asyncio
 import os
 import socket
 import threading
-import time
 from collections.abc import Mapping
-from dataclasses import dataclass
 from http.cookiejar import DefaultCookiePolicy
-from typing import Any, Final
+from typing import Any
 
-import aiohttp
 import orjson
 import requests
-from aiohttp.abc import AbstractResolver, ResolveResult
 from requests.adapters import HTTPAdapter
 from urllib3 import HTTPConnectionPool, HTTPSConnectionPool, PoolManager
 from urllib3.connection import HTTPConnection, HTTPSConnection
@@ -27,20 +22,10 @@ from urllib3.exceptions import HTTPError, NewConnectionError
 
 from core.egress import AddressRefused, Egress
 from core.errors import DeliveryError
+from core.lines import CONNECT_S, LIMIT_BYTES, Answer, check_encoding
+from core.pool import Pool
 
 __all__ = ["AddressRefused", "Answer", "Egress", "Pool", "call"]
-
-CONNECT_S: Final = 1.5
-LIMIT_BYTES: Final = 65_536
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What a server said; header names in lower case, `body` as it travelled."""
-
-    status: int
-    headers: Mapping[str, str]
-    body: bytes
 
 
 def call(
@@ -93,7 +78,7 @@ def call(
 
 
 def _body(response: requests.Response, limit_bytes: int) -> bytes:
-    _check_encoding(response.headers.get("Content-Encoding", ""), response.status_code)
+    check_encoding(response.headers.get("Content-Encoding", ""), response.status_code)
     body = b""
     # Only the read that finds nothing more notices a connection that was cut short.
     while len(body) <= limit_bytes:
@@ -107,11 +92,6 @@ def _body(response: requests.Response, limit_bytes: int) -> bytes:
             f"the answer is larger than {limit_bytes} bytes", permanent=False, status=response.status_code
         )
     return body
-
-
-def _check_encoding(encoding: str, status: int) -> None:
-    if encoding.lower() not in {"", "identity"}:
-        raise DeliveryError(f"the answer came as {encoding}; we ask for identity", permanent=False, status=status)
 
 
 def _cause(err: BaseException) -> str:
@@ -256,117 +236,3 @@ def _session(*, allow_private: bool) -> requests.Session:
             session.mount(scheme, _Adapter(allow_private=allow_private))
         _here.sessions[allow_private] = session
     return session
-
-
-class Pool:
-    """Asynchronous POSTs over kept connections: at most `per_host` at once to one host and `total` in all."""
-
-    def __init__(
-        self,
-        *,
-        allow_private: bool = False,
-        per_host: int = 4,
-        total: int = 32,
-        connect_s: float = CONNECT_S,
-        limit_bytes: int = LIMIT_BYTES,
-    ) -> None:
-        self._egress = Egress(allow_private=allow_private)
-        self._per_host, self._total = per_host, total
-        self._connect_s, self._limit_bytes = connect_s, limit_bytes
-        self._client: aiohttp.ClientSession | None = None
-
-    async def post(self, url: str, body: bytes, headers: Mapping[str, str], *, timeout_s: float = 6.0) -> Answer:
-        """POST these bytes and read the answer, whatever its status, within `timeout_s` in all.
-
-        Tries a second time where the connection is closed before an answer. Raises DeliveryError: permanent for a URL
-        or address we do not call, else not.
-        """
-        ends_at = time.monotonic() + timeout_s
-        try:
-            self._egress.check_url(url)
-            try:
-                return await self._post(url, body, headers, wait_s=timeout_s)
-            except aiohttp.ClientConnectorError:
-                raise
-            except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError, ConnectionResetError, BrokenPipeError):
-                # Most often a kept connection the server had just closed. A receiver must bear a repeated POST anyway,
-                # and telling the cases apart by aiohttp's tracing costs more than the rest of the call.
-                return await self._post(url, body, headers, wait_s=ends_at - time.monotonic())
-        except AddressRefused as err:
-            raise DeliveryError(err.text, permanent=True) from err
-        except TimeoutError as err:
-            raise DeliveryError(f"{url} did not answer within {timeout_s} s", permanent=False) from err
-        except (aiohttp.ClientError, OSError) as err:
-            cause = str(err) or type(err).__name__
-            raise DeliveryError(f"{url} could not be called: {cause[:200]}", permanent=False) from err
-
-    async def close(self) -> None:
-        """Close every connection."""
-        if self._client is not None:
-            await self._client.close()
-            self._client = None
-
-    async def _post(self, url: str, body: bytes, headers: Mapping[str, str], *, wait_s: float) -> Answer:
-        sent = {"Content-Type": "application/json", "Accept-Encoding": "identity", **headers}
-        async with (
-            asyncio.timeout(wait_s),
-            self._session().post(url, data=body, headers=sent, allow_redirects=False) as response,
-        ):
-            return await self._answer(response)
-
-    async def _answer(self, response: aiohttp.ClientResponse) -> Answer:
-        _check_encoding(response.headers.get("Content-Encoding", ""), response.status)
-        parts: list[bytes] = []
-        size = 0
-        async for part in response.content.iter_any():
-            size += len(part)
-            if size > self._limit_bytes:
-                response.close()
-                raise DeliveryError(
-                    f"the answer is larger than {self._limit_bytes} bytes", permanent=False, status=response.status
-                )
-            parts.append(part)
-        found = {name.lower(): value for name, value in response.headers.items()}
-        return Answer(response.status, found, b"".join(parts))
-
-    def _session(self) -> aiohttp.ClientSession:
-        if self._client is None:
-            self._client = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(
-                    limit=self._total,
-                    limit_per_host=self._per_host,
-                    resolver=_CheckedResolver(self._egress, wait_s=self._connect_s),
-                    ttl_dns_cache=30,
-                    socket_factory=self._open,
-                ),
-                timeout=aiohttp.ClientTimeout(total=None, sock_connect=self._connect_s),
-                cookie_jar=aiohttp.DummyCookieJar(),
-                auto_decompress=False,
-                trust_env=False,
-                skip_auto_headers=("User-Agent",),
-            )
-        return self._client
-
-    def _open(self, info: Any) -> socket.socket:
-        family, kind, proto, _, place = info
-        self._egress.check_address(str(place[0]), str(place[0]))
-        return socket.socket(family, kind, proto)
-
-
-class _CheckedResolver(AbstractResolver):
-    def __init__(self, egress: Egress, *, wait_s: float) -> None:
-        self._egress, self._wait_s = egress, wait_s
-
-    async def resolve(
-        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
-    ) -> list[ResolveResult]:
-        found = await asyncio.to_thread(self._egress.resolve, host, port, wait_s=self._wait_s)
-        return [
-            ResolveResult(
-                hostname=host, host=place[0], port=port, family=kind, proto=proto, flags=socket.AI_NUMERICHOST
-            )
-            for kind, _, proto, _, place in found
-        ]
-
-    async def close(self) -> None:
-        return None
