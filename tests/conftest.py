@@ -1,0 +1,23 @@
+"""Which tests must run on the same worker? Those that share running processes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped]  # it publishes no types
+
+TOGETHER = ("tests/journeys/",)
+
+
+class ByGroup(LoadScopeScheduling):  # type: ignore[misc]  # for the same reason
+    """Each test goes to whichever worker is free, those of one folder in TOGETHER all to the same one."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return next((folder for folder in TOGETHER if nodeid.startswith(folder)), nodeid)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByGroup | None:
+    # Under pytest 9.2 `--dist loadgroup` no longer sees the marks: github.com/pytest-dev/pytest-xdist/issues/1386
+    return ByGroup(config, log) if config.getvalue("dist") == "loadgroup" else None
