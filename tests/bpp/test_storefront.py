@@ -301,3 +301,11 @@ async def test_answer_without_an_address_is_kept_with_the_reason(
     assert (state, attempts) == ("pending", 1)
     assert "gone.example.org" in reason
     assert rows(ATTEMPT) == [("fault", None, "")]
+
+
+async def test_outcomes_of_more_searches_than_a_batch_holds_are_all_written(
+    connector: Connector, shop: Shop, rows: Rows, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(storefront, "BATCH", 2)
+    await asyncio.gather(*(shop.search() for _ in range(7)))
+    await until(lambda: rows("SELECT count(*) FROM bpp_outboxmessage WHERE state = 'sent'") == [(7,)])
