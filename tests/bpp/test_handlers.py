@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from decimal import Decimal
 from typing import Any
 
 import pytest
 
+from bpp import handlers, showing
+from bpp import messages as m
 from bpp.models import InboxMessage
 from catalog.models import Evse, Operator
 from fulfillment import services as fulfillment
@@ -139,6 +142,15 @@ def test_confirm_that_names_no_quantity_confirms_the_offer(talk: Talk) -> None:
     talk.ask("init")
     wish = talk.wish(items=[{"id": talk.connector.item_id}])
     assert the_order(talk.ask("confirm", {"order": wish}))["id"] == talk.order.code
+
+
+def test_confirm_that_names_no_item_confirms_the_offer(talk: Talk) -> None:
+    talk.ask("init")
+    proof = m.PaymentProof("BAP", "PRE-ORDER", "PAID", Decimal(PAID), "INR", "txn-1")
+    request = m.Confirm(m.Select("", ()), m.Contact(), m.Contact(), proof)
+    outcome = handlers.handle(request, showing.caller_of(talk.order, "m-1"), now=NOW)
+    assert isinstance(outcome.reply, m.OrderReply)
+    assert outcome.reply.order.code == talk.order.code
 
 
 def test_confirm_after_the_quote_ran_out_is_refused(talk: Talk) -> None:
