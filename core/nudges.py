@@ -6,7 +6,7 @@ import logging
 import threading
 import time
 
-from celery import current_app
+from celery import Celery
 from django.conf import settings
 from django.db import transaction
 from kombu.exceptions import OperationalError
@@ -24,6 +24,7 @@ class Bell:
 
     def __init__(self) -> None:
         self._redis: Redis | None = None
+        self._celery: Celery | None = None
         self._silent_until = 0.0
         self._lock = threading.Lock()
 
@@ -33,7 +34,7 @@ class Bell:
             return
         try:
             if self._client().set(_pending(queue), "1", nx=True, px=PENDING_MS):
-                current_app.send_task(queue, expires=30, ignore_result=True)
+                self._sender().send_task(queue, expires=30, ignore_result=True)
         except (RedisError, OperationalError, OSError) as err:
             self._silent_until = time.monotonic() + REST_S
             log.warning("nudge lost; the sweep will find the work", extra={"queue": queue, "fault": repr(err)})
@@ -44,6 +45,14 @@ class Bell:
             self._client().delete(_pending(queue))
         except (RedisError, OSError):
             return
+
+    def _sender(self) -> Celery:
+        """A Celery application of our own: a process that never loads the workers' one rings the right broker too."""
+        with self._lock:
+            if self._celery is None:
+                self._celery = Celery("nudges", set_as_current=False)
+                self._celery.conf.update(settings.CELERY)
+            return self._celery
 
     def _client(self) -> Redis:
         with self._lock:

@@ -11,7 +11,6 @@ import pytest
 from celery.signals import before_task_publish
 from django.db import transaction
 
-import bpp.celery  # noqa: F401 - names the broker, as in every process that works
 from core import nudges
 from core.nudges import BELL, Bell, nudge_on_commit
 
