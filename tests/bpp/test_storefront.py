@@ -49,8 +49,8 @@ async def connector(offer: Callable[[], Connector]) -> Connector:
 
 
 @pytest.fixture
-async def shop(network: Network, settings: Any, tables: None) -> AsyncIterator[Shop]:
-    """A web process that opened after the test's own fixtures."""
+async def shop(network: Network, settings: Any, offer: Callable[[], Connector]) -> AsyncIterator[Shop]:
+    """A web process; it closes before the catalogue is emptied under it."""
     async with open_shop(network, settings) as found:
         yield found
 
