@@ -38,7 +38,7 @@ class InboxMessage(models.Model):
     done_at = models.DateTimeField(null=True, blank=True)
     order_id = models.BigIntegerField(null=True, blank=True, help_text="The order it touched.")
     waits_for = models.CharField(max_length=40, blank=True, default="", db_default="")
-    operator = models.ForeignKey(Operator, null=True, blank=True, on_delete=models.PROTECT)
+    operator = models.ForeignKey(Operator, null=True, blank=True, on_delete=models.PROTECT, db_index=False)
 
     class Meta:
         constraints = [
@@ -50,6 +50,7 @@ class InboxMessage(models.Model):
             models.Index(fields=["bap_id", "transaction_id", "id"], name="inbox_transaction"),
             models.Index(fields=["order_id"], name="inbox_waiting", condition=Q(state="waiting")),
             models.Index(fields=["-received_at"], name="inbox_received"),
+            models.Index(fields=["operator"], name="inbox_operator", condition=Q(operator__isnull=False)),
         ]
 
     def __str__(self) -> str:
@@ -72,11 +73,13 @@ class OutboxMessage(models.Model):
     action = models.CharField(max_length=40)
     url = models.TextField(help_text="Where it goes: the registry's URL for the subscriber, and the action.")
     body = models.BinaryField()
-    answers = models.ForeignKey(InboxMessage, null=True, blank=True, on_delete=models.PROTECT, related_name="replies")
+    answers = models.ForeignKey(
+        InboxMessage, null=True, blank=True, on_delete=models.PROTECT, related_name="replies", db_index=False
+    )
     part = models.IntegerField(default=0, help_text="Number of this part where one answer goes out in several.")
     order_id = models.BigIntegerField(null=True, blank=True)
     progress = models.BooleanField(default=False, help_text="May be replaced by a later one while undelivered.")
-    operator = models.ForeignKey(Operator, null=True, blank=True, on_delete=models.PROTECT)
+    operator = models.ForeignKey(Operator, null=True, blank=True, on_delete=models.PROTECT, db_index=False)
     verdicts = models.JSONField(default=list, help_text="Faults of our own answer: list of {path, seen, note}.")
     created_at = models.DateTimeField(db_default=Now())
     next_at = models.DateTimeField(db_default=Now())
@@ -102,6 +105,7 @@ class OutboxMessage(models.Model):
             ),
             models.Index(fields=["transaction_id", "id"], name="outbox_transaction"),
             models.Index(fields=["-created_at"], name="outbox_created"),
+            models.Index(fields=["operator"], name="outbox_operator", condition=Q(operator__isnull=False)),
         ]
 
     def __str__(self) -> str:
@@ -111,7 +115,7 @@ class OutboxMessage(models.Model):
 class DeliveryAttempt(models.Model):
     """One try to deliver a callback and what came of it."""
 
-    message = models.ForeignKey(OutboxMessage, on_delete=models.CASCADE, related_name="tries")
+    message = models.ForeignKey(OutboxMessage, on_delete=models.CASCADE, related_name="tries", db_index=False)
     at = models.DateTimeField()
     wait_ms = models.IntegerField()
     status = models.IntegerField(null=True, blank=True)
