@@ -120,7 +120,7 @@ class Reader:
                 f"{path}.{key}",
                 f"{path}.{key} has {len(value)} characters; at most {limit} are allowed: send a shorter one.",
             )
-        return _CONTROL.sub("", value).strip()
+        return (value if value.isprintable() else _CONTROL.sub("", value)).strip()
 
     def folded(self, node: Any, key: str, path: str, *, rule: Callable[[str], str]) -> str:
         """The text at `key` as `rule` spells it, with a note where that differs; empty where absent."""

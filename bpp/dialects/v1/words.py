@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from decimal import ROUND_HALF_EVEN, Decimal
+from functools import lru_cache
 
 _SEPARATORS = re.compile(r"[\s_\-./]+")
 _NOT_ALNUM = re.compile(r"[^A-Z0-9]")
@@ -135,6 +136,7 @@ _EVERYWHERE = "a an at charge charger chargers charging electric ev evs for in m
 _GENERIC = frozenset(_EVERYWHERE.split())
 
 
+@lru_cache(maxsize=1024)
 def fold(text: str) -> str:
     """The text in lower case with every run of spaces, `_`, `-`, `.` and `/` as one hyphen."""
     return _SEPARATORS.sub("-", text.strip().lower()).strip("-")
