@@ -25,6 +25,8 @@ F = Order.Fulfillment
 CANCELLED = "cancelled"
 # While a request waits for the station, these steps are told by its answer alone.
 ON_THE_WAY = {F.CHARGING_STARTING.value, F.CHARGING_ENDING.value}
+REST = timedelta(seconds=60)
+_RESTING: dict[int, datetime] = {}  # of this process: orders whose news could not be told, and until when they rest
 ANSWERS = {
     "start": {F.CHARGING_STARTED.value, F.CHARGING_ENDED.value, F.CHARGER_ERROR.value, F.ORDER_CANCELLED.value},
     "stop": {F.CHARGING_ENDED.value, F.CHARGER_ERROR.value, F.ORDER_CANCELLED.value},
@@ -51,21 +53,39 @@ def publish_progress(*, now: datetime) -> int:
 
 
 def _tell_next(now: datetime) -> int:
-    with transaction.atomic():
-        event = lock_next(_unpublished())
+    """Tell the oldest event; an order whose news cannot be told now rests a while, so that it holds up nobody else."""
+    event: OrderEvent | None = None
+    try:
+        with transaction.atomic():
+            event = lock_next(_unpublished().exclude(order_id__in=_resting(now)))
+            if event is None:
+                return 0
+            _tell_event(event, now)
+    except Exception:
         if event is None:
-            return 0
-        order = Order.objects.get(id=event.order_id)
-        waiting = _waiting(event)
-        if waiting is not None:
-            caller = showing.caller_of(order, waiting.message_id)
-            inbox.reply_to(waiting, OrderReply(_view(order, event, now)), caller, now=now)
-        # A cancellation by us is told as such, even where a request that waited was answered with it.
-        if event.kind == CANCELLED or (waiting is None and not _told_later(event)):
-            _tell(order, event, now, progress=False)
-        event.published_at = now
-        event.save(update_fields=["published_at"])
+            raise
+        log.exception("event not told", extra={"order": event.order_id, "event": event.number})
+        _RESTING[event.order_id] = now + REST
     return 1
+
+
+def _tell_event(event: OrderEvent, now: datetime) -> None:
+    order = Order.objects.get(id=event.order_id)
+    waiting = _waiting(event)
+    if waiting is not None:
+        caller = showing.caller_of(order, waiting.message_id)
+        inbox.reply_to(waiting, OrderReply(_view(order, event, now)), caller, now=now)
+    # A cancellation by us is told as such, even where a request that waited was answered with it.
+    if event.kind == CANCELLED or (waiting is None and not _told_later(event)):
+        _tell(order, event, now, progress=False)
+    event.published_at = now
+    event.save(update_fields=["published_at"])
+
+
+def _resting(now: datetime) -> list[int]:
+    for order_id in [order_id for order_id, until in _RESTING.items() if until <= now]:
+        del _RESTING[order_id]
+    return list(_RESTING)
 
 
 def _answer_waited(now: datetime) -> int:

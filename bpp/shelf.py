@@ -31,11 +31,11 @@ class Shelf:
 
     def refresh(self, now: datetime) -> None:
         """Bring the index to `now`: everything the first time, then what was written since."""
+        self._shared.clear()
         if self._fresh_at is None:
             selectors.load(self.index, self._render, now)
         else:
             selectors.refresh(self.index, self._render, self._fresh_at, now=now)
-        self._shared.clear()
         self.index.set_busy(order_selectors.busy_intervals(now))
         self._fresh_at = now
 

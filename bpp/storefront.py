@@ -135,6 +135,8 @@ class Storefront:
         try:
             part.url = await self._url(caller)
         except OutsideError as err:
+            # The outbox holds this address against the registry before it posts there.
+            part.url = f"{caller.bap_uri.rstrip('/')}/on_search"
             part.detail, part.ended_at = err.text, datetime.now(UTC)
             return part
         key, created = keys.current(), int(time.time())
@@ -207,11 +209,6 @@ class Storefront:
         close_old_connections()
         self.shelf.refresh(datetime.now(UTC))
         layer2.reread()
-
-
-def start(writer: Writer) -> Storefront:
-    """The storefront of this web process, not yet started."""
-    return Storefront(writer)
 
 
 def _asked_url(caller: Caller) -> str:

@@ -14,7 +14,7 @@ from bpp.models import InboxMessage, OutboxMessage, Subscriber
 from catalog.models import Evse
 from fulfillment import services as fulfillment
 from fulfillment.models import Session
-from orders.models import Order
+from orders.models import Order, OrderEvent, Quote
 from tests.bpp.pipeline import Talk, content, decide, state_in, tell
 from tests.factories.orders import NOW
 from tests.fulfillment.supplier import FakeSupplier
@@ -230,3 +230,18 @@ def test_progress_another_worker_told_meanwhile_is_left_out(
     # What this worker had read before the other one told it.
     monkeypatch.setattr(fulfillment, "progress_due", lambda **_: due)
     assert publish.publish_progress(now=at) == 0
+
+
+def test_event_that_cannot_be_told_rests_and_holds_up_nobody(
+    talk: Talk, supplier: FakeSupplier, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(publish, "_RESTING", {})
+    order = charging(talk)
+    fulfillment.request_stop(order.id, NOW, reason="operator", actor="staff")
+    Quote.objects.filter(order_id=order.id).update(tariff={})
+    before = OutboxMessage.objects.count()
+    assert publish.publish_next(now=NOW) == 1
+    assert OutboxMessage.objects.count() == before
+    assert publish.publish_next(now=NOW) == 0
+    assert OrderEvent.objects.filter(order_id=order.id, public=True, published_at__isnull=True).exists()
+    assert publish.publish_next(now=NOW + publish.REST) == 1
