@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -108,10 +109,20 @@ def test_queues_do_not_share_places() -> None:
         assert mine
 
 
+def eventually_mine() -> bool:
+    """Whether the place becomes ours; the server notices a lost connection a moment later."""
+    until = time.monotonic() + 10
+    while time.monotonic() < until:
+        with one_of(QUEUE, 1) as mine:
+            if mine:
+                return True
+    return False
+
+
 @pytest.mark.django_db
 def test_place_of_a_worker_that_lost_its_connection_is_free() -> None:
-    with a_place_taken_elsewhere(hands=1, dies=True), one_of(QUEUE, 1) as mine:
-        assert mine
+    with a_place_taken_elsewhere(hands=1, dies=True):
+        assert eventually_mine()
 
 
 @pytest.mark.django_db

@@ -107,7 +107,7 @@ def test_amount_buys_only_what_has_a_price() -> None:
         energy_for_amount(until_two, rich, starts_at=NOON + timedelta(hours=3), power_w=30_000, limit_wh=LIMIT_WH)
 
 
-@given(ALL_TERMS, st.integers(0, LIMIT_WH), MOMENTS, st.integers(500, 350_000))
+@given(ALL_TERMS, st.integers(0, LIMIT_WH), MOMENTS, st.integers(1_000, 350_000))
 @settings(deadline=None)
 def test_total_is_the_sum_of_its_lines(under: Terms, energy_wh: int, starts_at: datetime, power_w: int) -> None:
     made = price(under, energy_wh=energy_wh, starts_at=starts_at, power_w=power_w)
