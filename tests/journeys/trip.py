@@ -22,7 +22,7 @@ from tests.journeys.stage import Stage
 
 T = TypeVar("T")
 
-ANSWER_S = 20.0
+ANSWER_S = 60.0
 META = {"get_cancellation_reasons": "cancellation_reasons", "get_rating_categories": "rating_categories"}
 
 
