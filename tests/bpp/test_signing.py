@@ -288,3 +288,13 @@ def test_check_window_names_the_difference_in_seconds() -> None:
 def test_verify_wants_a_key_of_32_bytes() -> None:
     with pytest.raises(ValueError, match="32 bytes"):
         signing.verify(header(), BODY, b"short")
+
+
+def test_large_body_is_refused_without_looking_for_other_writings() -> None:
+    with pytest.raises(SignatureFault, match="SIGNATURE_MISMATCH"):
+        signing.verify(header(), b" " * 300_000, base64.b64decode(PUBLIC))
+
+
+def test_claimed_digest_that_is_no_base64_explains_nothing() -> None:
+    with pytest.raises(SignatureFault, match="SIGNATURE_MISMATCH"):
+        signing.verify(header(), b"{}", base64.b64decode(PUBLIC), claimed_digest="BLAKE-512=***")
