@@ -103,7 +103,7 @@ def _document() -> dict[str, Any]:
             ],
         }
     ]
-    circle = {"gps": "12.971600,77.594600", "radius": {"type": "CONSTANT", "value": "5", "unit": "km"}}
+    circle = {"gps": "12.971600,77.594600", "radius": {"type": "CONSTANT", "value": "8", "unit": "km"}}
     start = {"type": "start", "time": {"timestamp": "2026-02-01T10:00:00+05:30"}, "location": {"circle": circle}}
     end = {"type": "end", "time": {"timestamp": "2026-02-01T10:40:00+05:30"}}
     intent = {
@@ -175,7 +175,8 @@ def server(port: int) -> Iterator[int]:
         "--loop",
         "uvloop",
         "--http",
-        "httptools",
+        "bpp.heads:BoundedHttp",
+        "--no-proxy-headers",
         "--no-access-log",
         "--no-server-header",
         "--log-level",

@@ -85,7 +85,7 @@ def web(port: int) -> Iterator[int]:
     command = [sys.executable, "-m", "uvicorn", "bpp.asgi:application", "--port", str(port), "--loop", "uvloop"]
     options = [
         "--http",
-        "httptools",
+        "bpp.heads:BoundedHttp",
         "--no-access-log",
         "--no-server-header",
         "--no-proxy-headers",
