@@ -66,7 +66,7 @@ class Receiver:
                 self.bytes += length
                 if self.got >= self.wanted:
                     self.enough.set()
-        except (asyncio.IncompleteReadError, ConnectionResetError):
+        except (asyncio.IncompleteReadError, ConnectionResetError, asyncio.CancelledError):
             writer.close()
 
 
