@@ -145,8 +145,10 @@ class Front:
         self._later(self._repeat(accepted.inbox_id))
 
     async def _repeat(self, inbox_id: int) -> None:
-        await asyncio.to_thread(_repeat_answer, inbox_id)
-        self._wakener.wake("deliver")
+        if await asyncio.to_thread(_repeat_answer, inbox_id):
+            self._wakener.wake("deliver")
+        else:
+            self._repeated.pop(inbox_id, None)
 
     def _later(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work)
@@ -159,9 +161,9 @@ class Front:
             log.error("work after an acknowledgement failed; the sweep will repeat it", exc_info=task.exception())
 
 
-def _repeat_answer(inbox_id: int) -> None:
+def _repeat_answer(inbox_id: int) -> int:
     try:
-        outbox.repeat_answer(inbox_id, now=datetime.now(UTC))
+        return outbox.repeat_answer(inbox_id, now=datetime.now(UTC))
     finally:
         connections.close_all()
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from django.conf import settings
 from django.db import connection, transaction
+from django.db.models import Q
 
 from bpp import dialects, layer2, registry
 from bpp.messages import Caller, Reply
@@ -20,6 +21,7 @@ from core.nudges import nudge_on_commit
 log = logging.getLogger(__name__)
 
 PENDING = OutboxMessage.State.PENDING
+TAKEN_S = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,12 +128,16 @@ def resend(message_id: int, *, now: datetime, actor: str) -> OutboxMessage:
 
 
 def repeat_answer(inbox_id: int, *, now: datetime) -> int:
-    """Send the stored answer of a request once more, because the request came again; returns how many messages."""
+    """Send the stored answer of a request once more, because the request came again; returns how many messages.
+
+    What the buyer app took within the last seconds is left out: the two crossed on the way, and it has its answer.
+    """
+    fresh = Q(state=OutboxMessage.State.SENT, sent_at__gt=now - timedelta(seconds=TAKEN_S))
     with transaction.atomic():
         rows = list(
-            OutboxMessage.objects.select_for_update(no_key=True).filter(
-                answers_id=inbox_id, state__in=["sent", "refused"], deadline_at__gt=now
-            )
+            OutboxMessage.objects.select_for_update(no_key=True)
+            .filter(answers_id=inbox_id, state__in=["sent", "refused"], deadline_at__gt=now)
+            .exclude(fresh)
         )
         for row in rows:
             _requeue(row, now, "the request came again")

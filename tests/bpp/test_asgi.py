@@ -102,7 +102,13 @@ async def get(shop: Shop, path: str) -> tuple[int, str]:
 
 
 async def repeat(shop: Shop, answer: Received) -> None:
-    """The very request that led to `answer` comes once more."""
+    """The very request that led to `answer` comes once more, a minute after that was taken."""
+    run("UPDATE bpp_outboxmessage SET sent_at = now() - interval '1 minute'")
+    await repeat_at_once(shop, answer)
+
+
+async def repeat_at_once(shop: Shop, answer: Received) -> None:
+    """The very request that led to `answer` comes once more, right after that was taken."""
     [first, *_] = [each for each in shop.buyer.ledger.exchanges if each.direction == "out"]
     sent = await shop.buyer.post(first.url, first.body.encode(), headers=first.headers, action="search")
     assert (sent.acked, answer.message_id) == (True, first.message_id)
@@ -197,6 +203,19 @@ async def test_repeated_request_sends_the_stored_answer_again_once(
     assert rows(OUTBOX) == [("sent", "")]
 
 
+async def test_repeat_that_crossed_its_answer_brings_no_second_one_and_a_later_one_does(
+    connector: Connector, shop: Shop, rows: Rows
+) -> None:
+    sent = await shop.search()
+    answer = await shop.buyer.ledger.wait_for(sent.message_id, "on_search", SOON_S)
+    await until(lambda: rows(OUTBOX) == [("sent", "")])
+    await repeat_at_once(shop, answer)
+    await until(lambda: not shop.front._repeated)
+    assert rows(OUTBOX) == [("sent", "")]
+    await repeat(shop, answer)
+    await until(lambda: rows(OUTBOX) == [("pending", "the request came again")])
+
+
 async def test_memory_of_repeats_is_bounded(
     connector: Connector, shop: Shop, rows: Rows, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -217,7 +236,7 @@ async def test_fault_after_an_acknowledgement_is_logged(
     answer = await shop.buyer.ledger.wait_for(sent.message_id, "on_search", SOON_S)
     await until(lambda: rows(OUTBOX) == [("sent", "")])
     with without_table("bpp_outboxmessage"):
-        await repeat(shop, answer)
+        await repeat_at_once(shop, answer)
         await until(lambda: "work after an acknowledgement failed" in caplog.text)
     assert (await shop.search()).acked
 

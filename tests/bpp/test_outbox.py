@@ -138,6 +138,13 @@ def test_answer_is_sent_again_when_its_request_comes_again(talk: Talk, state: st
     assert (row.state, row.next_at, row.reason) == ("pending", LATER, "the request came again")
 
 
+@pytest.mark.parametrize(("seconds", "times"), [(0, 0), (9, 0), (10, 1)])
+def test_answer_taken_a_moment_ago_is_not_sent_again(talk: Talk, seconds: int, times: int) -> None:
+    row = answered(talk, State.SENT)
+    OutboxMessage.objects.filter(pk=row.pk).update(sent_at=LATER - timedelta(seconds=seconds))
+    assert outbox.repeat_answer(row.answers_id or 0, now=LATER) == times
+
+
 @pytest.mark.parametrize("state", [State.PENDING, State.DEAD])
 def test_answer_on_its_way_or_dead_is_not_repeated(talk: Talk, state: str) -> None:
     assert outbox.repeat_answer(answered(talk, state).answers_id or 0, now=LATER) == 0
