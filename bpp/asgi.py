@@ -131,7 +131,7 @@ class Front:
 
     def _on_stored(self, accepted: Accepted) -> None:
         if accepted.action == "search" and self._store is not None:
-            self._store.answer(accepted.inbox_id, accepted.document, request=accepted.request)
+            self._store.answer(accepted.inbox_id, accepted.document)
         else:
             self._wakener.wake("process")
 

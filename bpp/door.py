@@ -18,7 +18,7 @@ from bpp import dialects, guard, letters, signing, subscription
 from bpp.guard import Receive, Scope, Send
 from bpp.keydesk import KeyDesk
 from bpp.letters import Letter
-from bpp.messages import Checked, Request, WireFault
+from bpp.messages import Checked, WireFault
 from bpp.refusals import (
     JSON_TYPE,
     Refused,
@@ -56,7 +56,7 @@ Check = Callable[[str, dict[str, Any]], Checked]
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """A message that is stored and about to be acknowledged; `request` is None where reading it found a fault."""
+    """A message that is stored and about to be acknowledged."""
 
     inbox_id: int
     action: str
@@ -64,7 +64,6 @@ class Accepted:
     context: dict[str, Any]
     received_at: datetime
     deadline_at: datetime
-    request: Request | None = None
 
 
 def nothing_more(_: Any) -> None:
@@ -161,8 +160,13 @@ class Door:
             raise refused(err.code, err.text) from err
 
     def _check_schema(self, letter: Letter) -> None:
+        """A search is only held against the schema: who answers it reads it, once, and tells what it misses."""
         try:
-            checked = dialects.choose(letter.context).check(letter.action, letter.document)
+            dialect = dialects.choose(letter.context)
+            if letter.action == "search":
+                checked = Checked(dialect.faults(letter.action, letter.document))
+            else:
+                checked = dialect.check(letter.action, letter.document)
         except WireFault as err:
             raise nack("UNREADABLE", err.text, paths=err.paths, code=err.code) from err
         faults, warnings = checked.faults, checked.warnings
@@ -173,7 +177,7 @@ class Door:
             first, more = faults[0], len(faults) - 1
             text = first.text + (f" ({more} more faults)" if more else "")
             raise nack("SCHEMA", text, paths="; ".join(fault.path for fault in faults[:10]))
-        letter.warnings, letter.request = warnings, checked.request
+        letter.warnings = warnings
 
     async def _verify_gateway(self, letter: Letter) -> None:
         """A gateway's signature stands beside the buyer's, on a search only; where there is one it must hold."""
@@ -230,7 +234,6 @@ class Door:
             letter.context,
             letter.received_at,
             letter.deadline_at or letter.received_at,
-            letter.request,
         )
         if stored.new:
             self._on_stored(accepted)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import Any, Final
 
 import orjson
@@ -11,7 +12,7 @@ from django.conf import settings
 
 from bpp import dialects, signing, strict
 from bpp.guard import Headers
-from bpp.messages import Note, Request, WireFault
+from bpp.messages import Note, WireFault
 from bpp.refusals import Refused, Unauthorized, nack, shown, unauthorized
 from bpp.registry import KeyRow
 from bpp.signing import SignatureFault, SignatureHeader
@@ -35,7 +36,6 @@ class Letter:
     document: dict[str, Any] = field(default_factory=dict)
     context: dict[str, Any] = field(default_factory=dict)
     warnings: tuple[Note, ...] = ()
-    request: Request | None = None
     deadline_at: datetime | None = None
 
 
@@ -145,11 +145,18 @@ def row_of(letter: Letter, signer: KeyRow) -> Row:
         authorization=letter.authorization,
         gateway_authorization=letter.gateway_authorization,
         signer=_evidence(signer, letter.gateway),
-        verdicts=_verdicts(letter.warnings),
+        verdicts=verdicts_of(letter.warnings),
         received_at=letter.received_at,
         deadline_at=letter.deadline_at or letter.received_at,
         next_at=letter.received_at + timedelta(seconds=grace_s),
     )
+
+
+def verdicts_of(warnings: tuple[Note, ...]) -> str:
+    """The notes as the JSON that is kept beside a message."""
+    if not warnings:
+        return "[]"
+    return orjson.dumps([{"path": note.path, "seen": note.seen, "note": note.text} for note in warnings]).decode()
 
 
 def text_of(raw: bytes) -> str:
@@ -157,6 +164,7 @@ def text_of(raw: bytes) -> str:
     return raw.decode("latin-1")
 
 
+@lru_cache(maxsize=1024)
 def _evidence(signer: KeyRow, gateway: KeyRow | None) -> str:
     """The registry rows that were used, as JSON: with them and the raw bytes anyone can verify again."""
     found = _evidence_of(signer)
@@ -174,9 +182,3 @@ def _evidence_of(row: KeyRow) -> dict[str, Any]:
         "fetched_at": row.fetched_at.isoformat(),
         "stale": row.stale,
     }
-
-
-def _verdicts(warnings: tuple[Note, ...]) -> str:
-    if not warnings:
-        return "[]"
-    return orjson.dumps([{"path": note.path, "seen": note.seen, "note": note.text} for note in warnings]).decode()

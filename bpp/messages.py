@@ -34,14 +34,10 @@ class Note:
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """The outcome of holding a message against the schema: faults refuse it, warnings are recorded on it.
-
-    `request` is what was read on the way, so that whoever answers at once need not read it again.
-    """
+    """The outcome of holding a message against the schema: faults refuse it, warnings are recorded on it."""
 
     faults: tuple[Note, ...] = ()
     warnings: tuple[Note, ...] = ()
-    request: Request | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

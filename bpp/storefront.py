@@ -14,10 +14,10 @@ from django.conf import settings
 from django.db import DatabaseError, close_old_connections
 from psycopg import AsyncConnection
 
-from bpp import dialects, keys, layer2, outbox, shelf, signing, strict
+from bpp import dialects, keys, layer2, letters, outbox, shelf, signing, strict
 from bpp.arrays import Blobs, Integers, Moments, Texts
 from bpp.delivery import back_off_s, is_refusal, judge
-from bpp.messages import Caller, ErrorReply, Request, Search, WireFault
+from bpp.messages import Caller, ErrorReply, Note, Search, WireFault
 from bpp.storing import Writer
 from core.errors import DeliveryError, OutsideError
 from core.http import Pool
@@ -52,10 +52,11 @@ class Part:
 
 @dataclass(slots=True)
 class Answered:
-    """A search and what became of it: no parts where nothing matched."""
+    """A search and what became of it: no parts where nothing matched; `notes` say what was spelt oddly, as JSON."""
 
     inbox_id: int
     parts: list[Part]
+    notes: str = "[]"
 
 
 class Storefront:
@@ -92,26 +93,26 @@ class Storefront:
             await self._write_batch()
         await self.pool.close()
 
-    def answer(self, inbox_id: int, document: dict[str, Any], *, request: Request | None = None) -> None:
-        """Answer a stored search in the background; `request` is the document as it was read, where it has been."""
-        task = asyncio.create_task(self._answer(inbox_id, document, request))
+    def answer(self, inbox_id: int, document: dict[str, Any]) -> None:
+        """Answer a stored search in the background."""
+        task = asyncio.create_task(self._answer(inbox_id, document))
         self._answers.add(task)
         task.add_done_callback(self._answers.discard)
 
-    async def _answer(self, inbox_id: int, document: dict[str, Any], request: Request | None) -> None:
+    async def _answer(self, inbox_id: int, document: dict[str, Any]) -> None:
         dialect = dialects.choose(document["context"])
         caller = dialect.caller(document)
+        notes: tuple[Note, ...] = ()
         async with self._gate:
             try:
-                if request is None:
-                    request, _ = dialect.parse("search", document)
+                request, notes = dialect.parse("search", document)
                 assert isinstance(request, Search)
                 bodies = self._bodies(request, caller)
             except WireFault as err:
                 bodies = [self._refusal(err, caller)]
             ready_at = datetime.now(UTC)
             parts = [await self._post(Part(body, ready_at, ready_at), caller) for body in bodies]
-        self._finished.append(Answered(inbox_id, parts))
+        self._finished.append(Answered(inbox_id, parts, letters.verdicts_of(notes)))
         self._any.set()
 
     def _bodies(self, request: Search, caller: Caller) -> list[bytes]:
@@ -259,6 +260,10 @@ FROM unnest(%(inbox_id)b::bigint[], %(part)b::bigint[], %(wait_ms)b::bigint[], %
     AS t(inbox_id, part, wait_ms, status, outcome, detail, response, key_id, ended_at)
 JOIN kept ON kept.answers_id = t.inbox_id AND kept.part = t.part
 """
+NOTE = """
+UPDATE bpp_inboxmessage SET verdicts = verdicts || t.notes::jsonb
+FROM unnest(%(ids)b::bigint[], %(notes)b::text[]) AS t(id, notes) WHERE bpp_inboxmessage.id = t.id
+"""
 
 
 async def _left_over(connection: AsyncConnection[Any]) -> list[tuple[int, bytes]]:
@@ -291,6 +296,10 @@ async def _write(connection: AsyncConnection[Any], batch: list[Answered]) -> Non
         "key_id": Texts.of(part.key_id for part in parts),
     }
     await connection.execute(KEEP, columns)
+    noted = [done for done in batch if done.notes != "[]"]
+    if noted:
+        ids, notes = Integers.of(done.inbox_id for done in noted), Texts.of(done.notes for done in noted)
+        await connection.execute(NOTE, {"ids": ids, "notes": notes})
 
 
 def _state(part: Part) -> str:

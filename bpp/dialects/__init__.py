@@ -19,6 +19,9 @@ class Dialect(Protocol):
     def check(self, action: str, document: Any) -> Checked:
         """Faults and warnings of a request."""
 
+    def faults(self, action: str, document: Any) -> tuple[Note, ...]:
+        """What the schema alone holds against a request."""
+
     def caller(self, document: dict[str, Any]) -> Caller:
         """Who asks."""
 

@@ -160,10 +160,20 @@ async def test_empty_catalogue_goes_out_where_the_network_wants_one(shop: Shop, 
     assert (rows(INBOX), rows(OUTBOX)) == ([("done", "")], [("sent", 1, "")])
 
 
-async def test_search_that_cannot_be_read_gets_an_error(quick: None, shop: Shop, rows: Rows) -> None:
-    """One that was stored before our reading became stricter; the door refuses the like at once."""
-    found = await apart(lambda: left_over(bap_uri=shop.buyer.uri, intent=UNREADABLE))
-    answer = await shop.buyer.ledger.wait_for(found, "on_search", SOON_S)
+async def test_odd_spelling_is_answered_and_noted_on_the_row(connector: Connector, shop: Shop, rows: Rows) -> None:
+    intent = {"tags": [{"descriptor": {"code": "moods"}, "list": [{"descriptor": {"code": "mood"}, "value": "calm"}]}]}
+    sent = await shop.search(intent)
+    assert items(await shop.buyer.ledger.wait_for(sent.message_id, "on_search", SOON_S)) == [connector.item_id]
+    await shop.close()
+    [(state, verdicts)] = rows("SELECT state, verdicts FROM bpp_inboxmessage")
+    assert state == "done"
+    assert [(each["path"], each["seen"]) for each in verdicts] == [("$.message.intent.tags[0].list[0]", "mood: calm")]
+
+
+async def test_search_that_cannot_be_read_gets_an_error(shop: Shop, rows: Rows) -> None:
+    sent = await shop.search(UNREADABLE)
+    assert sent.acked
+    answer = await shop.buyer.ledger.wait_for(sent.message_id, "on_search", SOON_S)
     await shop.close()
     assert answer.exchange.genuine
     assert answer.error is not None

@@ -45,6 +45,7 @@ __all__ = [
     "check_own",
     "deadline",
     "dumps",
+    "faults",
     "json_path",
     "parse",
     "shown",
@@ -87,19 +88,26 @@ def check(action: str, document: Any) -> Checked:
     and what to do. A fault of substance, with a BECKN-005 number of its own (an unknown update target, a rating that is
     no number), is none here: `parse` raises it and a callback tells. Raises WireFault where the action is not spoken.
     """
-    validator, schema = _incoming(action)
-    if not validator.is_valid(document):
-        return Checked(faults=tuple(schema_notes(validator, schema, document)))
+    found = faults(action, document)
+    if found:
+        return Checked(faults=found)
     reader = _reader(document)
-    request = None
     try:
-        note_deviations(document["context"], reader)
-        request = _READERS[action](document.get("message") or {}, reader)
+        _read(action, document, reader)
     except WireFault as fault:
         if fault.code == MALFORMED:
             return Checked((Note(fault.paths, "", fault.text),), _unique(reader))
         reader.warn(fault.paths, "", f"{fault.text} (answered by {callback_name(action)} with error {fault.code})")
-    return Checked(warnings=_unique(reader), request=request)
+    return Checked(warnings=_unique(reader))
+
+
+def faults(action: str, document: Any) -> tuple[Note, ...]:
+    """What the schema of `action` holds against a request; empty where it may be read.
+
+    Raises WireFault where the action is not spoken.
+    """
+    validator, schema = _incoming(action)
+    return () if validator.is_valid(document) else tuple(schema_notes(validator, schema, document))
 
 
 def parse(action: str, document: dict[str, Any]) -> tuple[Request, tuple[Note, ...]]:
@@ -109,8 +117,7 @@ def parse(action: str, document: dict[str, Any]) -> tuple[Request, tuple[Note, .
     """
     _incoming(action)
     reader = _reader(document)
-    request = _READERS[action](reader.map(document, "message", "$"), reader)
-    return request, _unique(reader)
+    return _read(action, document, reader), _unique(reader)
 
 
 def build(
@@ -186,6 +193,11 @@ def _incoming(action: str) -> tuple[jsonschema_rs.Draft202012Validator, dict[str
             f"the action {shown(action)!r} is not spoken here; send one of {', '.join(ACTIONS)}.",
         )
     return _validator(action)
+
+
+def _read(action: str, document: dict[str, Any], reader: Reader) -> Request:
+    note_deviations(document["context"], reader)
+    return _READERS[action](reader.map(document, "message", "$"), reader)
 
 
 def _reader(document: dict[str, Any]) -> Reader:

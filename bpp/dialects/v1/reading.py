@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta, timezone
 from decimal import ROUND_HALF_EVEN, Decimal
+from functools import lru_cache
 from typing import Any
 
 from bpp.dialects.v1 import words
@@ -20,6 +21,7 @@ _DURATION = re.compile(
     r"P(?:(\d{1,4})Y)?(?:(\d{1,5})M)?(?:(\d{1,5})W)?(?:(\d{1,6})D)?"
     r"(?:T(?:(\d{1,7})H)?(?:(\d{1,8})M)?(?:(\d{1,10})(?:[.,]\d{1,9})?S)?)?"
 )
+_LONGEST_DURATION = 80
 _DURATION_S = (31_536_000, 2_592_000, 604_800, 86_400, 3600, 60, 1)
 _CLOCK = re.compile(r"\d{2}:\d{2}(:\d{2})?")
 _NOT_PHONE = re.compile(r"[^\d+]")
@@ -43,6 +45,11 @@ def shown(value: object) -> str:
 
 def duration_s(text: str) -> int | None:
     """Seconds of an ISO 8601 duration (a year is 365 days, a month 30); None where the text is none."""
+    return _duration_s(text) if len(text) <= _LONGEST_DURATION else None
+
+
+@lru_cache(maxsize=256)
+def _duration_s(text: str) -> int | None:
     match = _DURATION.fullmatch(text.strip().upper())
     if match is None or not any(match.groups()):
         return None
