@@ -8,9 +8,11 @@ hears of the request (https://github.com/Kludex/uvicorn/issues/157). The server 
 from __future__ import annotations
 
 import asyncio
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from bpp.corked import Corked
 
 MOST_BYTES: Final = 65_536
 HEAD_S: Final = 10.0
@@ -26,6 +28,7 @@ class BoundedHttp(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as its parent
         super().connection_made(transport)
+        self.transport = cast(asyncio.Transport, Corked(transport, self.loop))
         self._await_head()
 
     def connection_lost(self, exc: Exception | None) -> None:

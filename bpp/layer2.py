@@ -55,7 +55,7 @@ class _Installed:
     def agreement(self, domain: str, version: str) -> Agreement | None:
         if time.monotonic() - self.read_at > REREAD_S and not _in_event_loop():
             self.reread()
-        return _best(self.rows, domain, version)
+        return _best(self.rows, domain, version) if self.rows else None
 
     def reread(self) -> None:
         self.rows = tuple(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import cache
 from typing import Final
 
 import orjson
@@ -85,7 +86,12 @@ def shown(value: object) -> str:
 
 def count(action: str, verdict: str) -> None:
     """Count one request."""
-    REQUESTS.labels(action, verdict).inc()
+    _counter(action, verdict).inc()
+
+
+@cache
+def _counter(action: str, verdict: str) -> Counter:
+    return REQUESTS.labels(action, verdict)
 
 
 async def answer(send: Send, refusal: Refused) -> None:

@@ -10,6 +10,7 @@ from uvicorn.config import Config
 from uvicorn.server import ServerState
 
 from bpp import heads
+from bpp.corked import Corked
 from bpp.guard import Receive, Scope, Send
 from bpp.heads import MOST_BYTES, BoundedHttp
 
@@ -21,7 +22,7 @@ class Wire(asyncio.Transport):
 
     def __init__(self) -> None:
         super().__init__()
-        self.said = b""
+        self.said, self.writes = b"", 0
         self.closed = False
         self.spoke = asyncio.Event()
 
@@ -30,6 +31,7 @@ class Wire(asyncio.Transport):
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
         self.said += bytes(data)
+        self.writes += 1
         self.spoke.set()
 
     def pause_reading(self) -> None:
@@ -79,6 +81,24 @@ async def test_head_without_end_is_refused_and_closed(part: bytes) -> None:
             protocol.data_received(part)
     assert wire.closed
     assert wire.said.startswith(b"HTTP/1.1 431 ")
+
+
+async def test_head_and_body_of_an_answer_leave_together() -> None:
+    protocol, wire = connected()
+    protocol.data_received(HEAD + b"Content-Length: 5\r\n\r\nhello")
+    await answered(wire, b"<5>")
+    assert (wire.writes, wire.said.count(b"HTTP/1.1 200")) == (1, 1)
+
+
+async def test_what_was_written_leaves_before_the_end() -> None:
+    _, wire = connected()
+    corked = Corked(wire, asyncio.get_running_loop())
+    corked.write(b"one, ")
+    corked.write(b"two")
+    corked.close()
+    assert (wire.said, wire.closed) == (b"one, two", True)
+    await asyncio.sleep(0)
+    assert wire.writes == 1
 
 
 async def test_large_bodies_and_kept_connections_are_not_counted() -> None:
