@@ -27,15 +27,18 @@ class Shelf:
     def __init__(self) -> None:
         self.index = Index(limit=settings.BECKN_SEARCH_LIMIT)
         self._fresh_at: datetime | None = None
+        self._followed: set[selectors.Write] = set()
         self._shared: dict[tuple[str, str], bytes] = {}
 
     def refresh(self, now: datetime) -> None:
         """Bring the index to `now`: everything the first time, then what was written since."""
         self._shared.clear()
         if self._fresh_at is None:
+            followed = selectors.recent_writes(now)
             selectors.load(self.index, self._render, now)
+            self._followed = followed
         else:
-            selectors.refresh(self.index, self._render, self._fresh_at, now=now)
+            selectors.refresh(self.index, self._render, self._fresh_at, now=now, followed=self._followed)
         self.index.set_busy(order_selectors.busy_intervals(now))
         self._fresh_at = now
 

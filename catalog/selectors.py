@@ -10,6 +10,8 @@ from decimal import Decimal
 from functools import lru_cache
 from zoneinfo import ZoneInfo
 
+from django.db.models import Value
+
 from catalog.models import Connector, Evse, Operator, Station, Tariff
 from catalog.opening import ALWAYS, Opening, known_zone, opening
 from catalog.plugs import PLAIN_NAMES
@@ -22,6 +24,7 @@ log = logging.getLogger(__name__)
 # A row carries the time it was written, not the time its transaction became visible; a transaction may last this long.
 OVERLAP = timedelta(seconds=10)
 BATCH = 2000
+OPERATOR_ITSELF = "operator itself"
 # Cities that many still call by their former name.
 OTHER_NAMES = {
     "bengaluru": "Bangalore",
@@ -49,6 +52,8 @@ class OfferData:
 
 
 Render = Callable[[OfferData], object]
+Write = tuple[str, int, int, datetime]
+"""A row that was written: its kind, its id, its station's id and the time it carries."""
 
 
 def offers_of(station_ids: Collection[int] | None, now: datetime) -> Iterator[OfferData]:
@@ -91,19 +96,24 @@ def offers_of(station_ids: Collection[int] | None, now: datetime) -> Iterator[Of
             )
 
 
-def changed_stations(since: datetime) -> set[int]:
-    """The stations of which anything was written since 10 s before `since`, their own row or one beside."""
+def recent_writes(since: datetime) -> set[Write]:
+    """What was written since 10 s before `since`: rows of stations and beside them, each with its station and time."""
     after = since - OVERLAP
-    return set(
-        Station.objects.filter(updated_at__gte=after)
-        .values_list("id", flat=True)
-        .union(
-            Station.objects.filter(operator__updated_at__gte=after).values_list("id", flat=True),
-            Evse.objects.filter(updated_at__gte=after).values_list("station_id", flat=True),
-            Connector.objects.filter(updated_at__gte=after).values_list("evse__station_id", flat=True),
-            Connector.objects.filter(tariff__updated_at__gte=after).values_list("evse__station_id", flat=True),
-        )
+    told = (
+        ("station", Station.objects, "updated_at", "id", "id"),
+        ("operator", Station.objects, "operator__updated_at", "operator_id", "id"),
+        ("evse", Evse.objects, "updated_at", "id", "station_id"),
+        ("connector", Connector.objects, "updated_at", "id", "evse__station_id"),
+        ("tariff", Connector.objects, "tariff__updated_at", "tariff_id", "evse__station_id"),
     )
+    parts = [
+        rows.filter(**{f"{time}__gte": after})
+        .annotate(kind=Value(kind))
+        .values_list("kind", row, station, time)
+        .order_by()
+        for kind, rows, time, row, station in told
+    ]
+    return set(parts[0].union(*parts[1:]))
 
 
 def repriced_stations(since: datetime, now: datetime) -> set[int]:
@@ -136,16 +146,26 @@ def load(index: Index, render: Render, now: datetime) -> None:
     index.load(offer(data, render(data)) for data in offers_of(None, now))
 
 
-def refresh(index: Index, render: Render, since: datetime, *, now: datetime) -> set[int]:
-    """Bring the index from `since`, when it was last brought up, to `now`; returns the stations looked at."""
-    stations = changed_stations(since) | repriced_stations(since, now) | _maybe_deleted(index, since)
-    if not stations:
-        return stations
-    offers: dict[int, list[Offer]] = {station_id: [] for station_id in stations}
-    for data in offers_of(stations, now):
-        offers[data.station.id].append(offer(data, render(data)))
-    for station_id, members in offers.items():
-        index.replace_station(station_id, members)
+def refresh(
+    index: Index, render: Render, since: datetime, *, now: datetime, followed: set[Write] | None = None
+) -> set[int]:
+    """Bring the index from `since`, when it was last brought up, to `now`; returns the stations looked at.
+
+    `followed` is kept by the caller from call to call: the writes of the overlap that need not be followed again.
+    """
+    writes = recent_writes(since) | _operators_written(since)
+    fresh = writes - (followed or set())
+    stations = {station for kind, _, station, _ in fresh if kind != OPERATOR_ITSELF}
+    stations |= _maybe_deleted(index, fresh) | repriced_stations(since, now)
+    if stations:
+        offers: dict[int, list[Offer]] = {station_id: [] for station_id in stations}
+        for data in offers_of(stations, now):
+            offers[data.station.id].append(offer(data, render(data)))
+        for station_id, members in offers.items():
+            index.replace_station(station_id, members)
+    if followed is not None:
+        followed.clear()
+        followed.update(writes)
     return stations
 
 
@@ -188,10 +208,17 @@ def _batched(ids: list[int], size: int) -> Iterator[list[int]]:
         yield ids[start : start + size]
 
 
-def _maybe_deleted(index: Index, since: datetime) -> set[int]:
-    """Stations the index knows of operators written since: where a station is deleted its operator carries the time."""
-    operators = Operator.objects.filter(updated_at__gte=since - OVERLAP).values_list("code", flat=True)
-    return set(index.stations_of(frozenset(operators)))
+def _operators_written(since: datetime) -> set[Write]:
+    written = Operator.objects.filter(updated_at__gte=since - OVERLAP).values_list("id", "updated_at")
+    return {(OPERATOR_ITSELF, row, 0, at) for row, at in written}
+
+
+def _maybe_deleted(index: Index, writes: set[Write]) -> set[int]:
+    """Stations the index knows of operators just written: where a station is deleted its operator carries the time."""
+    rows = [row for kind, row, _, _ in writes if kind == OPERATOR_ITSELF]
+    if not rows:
+        return set()
+    return set(index.stations_of(frozenset(Operator.objects.filter(id__in=rows).values_list("code", flat=True))))
 
 
 class _Prices:

@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from catalog.models import Connector, Evse, Operator, Station, Tariff
 from catalog.search import Index, Query
-from catalog.selectors import OVERLAP, OfferData, changed_stations, load, offers_of, refresh, repriced_stations
+from catalog.selectors import OVERLAP, OfferData, Write, load, offers_of, recent_writes, refresh, repriced_stations
 from tests.factories.catalog import TIME_OF_DAY, ConnectorFactory, EvseFactory, StationFactory, TariffFactory
 
 pytestmark = pytest.mark.django_db
@@ -103,7 +103,7 @@ def test_offers_cost_few_queries_however_many(django_assert_num_queries: Any) ->
 
 def test_nothing_changed_since_the_last_write() -> None:
     ConnectorFactory.create()
-    assert changed_stations(backdate() + OVERLAP) == set()
+    assert recent_writes(backdate() + OVERLAP) == set()
 
 
 @pytest.mark.parametrize(
@@ -123,14 +123,25 @@ def test_every_write_counts_as_a_change(write: Any) -> None:
     connector = ConnectorFactory.create()
     since = backdate() + OVERLAP
     write()
-    assert changed_stations(since) == {connector.evse.station_id}
+    assert {station for _, _, station, _ in recent_writes(since)} == {connector.evse.station_id}
 
 
 def test_a_newer_report_of_the_same_status_is_no_change() -> None:
     ConnectorFactory.create()
     since = backdate() + OVERLAP
     Evse.objects.update(status_at=timezone.now())
-    assert changed_stations(since) == set()
+    assert recent_writes(since) == set()
+
+
+def test_a_write_is_followed_once() -> None:
+    kept, other = ConnectorFactory.create(), ConnectorFactory.create()
+    index, followed = loaded(), set[Write]()
+    since = backdate() + OVERLAP
+    Evse.objects.filter(pk=other.evse_id).update(status="charging")
+    assert refresh(index, render, since, now=NOW, followed=followed) == {other.evse.station_id}
+    assert refresh(index, render, since, now=NOW, followed=followed) == set()
+    Evse.objects.filter(pk=kept.evse_id).update(status="charging")
+    assert refresh(index, render, since, now=NOW, followed=followed) == {kept.evse.station_id}
 
 
 def test_refresh_follows_changes() -> None:
