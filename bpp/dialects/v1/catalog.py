@@ -9,7 +9,7 @@ Source: Beckn core 1.1.1 `Catalog`, `Item`, `Fulfillment`, `Location`; UEI guide
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, Protocol, TypeVar
@@ -162,11 +162,12 @@ def location_fragment(place: Place) -> bytes:
 
 
 def fulfillment_fragment(charger: Charger) -> bytes:
-    """The rendered `Fulfillment` of an EVSE, its station as the start."""
+    """The rendered `Fulfillment` of an EVSE, its station as the start; the way to it stands in `locations` only."""
+    place = location(replace(charger.place, directions=""))
     shown = {
         "id": charger.id,
         "type": "CHARGING",
-        "stops": [{"type": "start", "location": location(charger.place)}],
+        "stops": [{"type": "start", "location": place}],
         "tags": [charging_point(charger)],
     }
     return _copied(orjson.dumps(shown))

@@ -174,7 +174,7 @@ ROWS: list[tuple[int, str, str, object, str, object, bool]] = [
     (40, "search", f"{CIRCLE}.gps", "48.1,11.5", "near", Circle(48.1, 11.5, 3000.0), True),
     (41, "select", STOPS, start(timestamp="2026-03-10T13:30:00"), "window.starts_at", AT_8, True),
     (41, "select", STOPS, start(timestamp="13:30:00"), "window.starts_at", AT_8, True),
-    (42, "select", "context.message_id", "select-message-001", "operator", "volt-one", False),
+    (42, "select", "context.message_id", "select-message-001", "operator", "volt-one", True),
     (44, "init", "message.order.billing", {"number": "+919800000009"}, "billing.phone", "+919800000009", True),
     (45, "confirm", f"{FULFILLMENT}.location", {"x": 1}, "wish.evse", "IN*VBZ*E0101", False),
 ]
