@@ -17,6 +17,8 @@ from urllib.parse import urlsplit
 from django.core.asgi import get_asgi_application
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "bpp.settings")
+# Each request has a thread of its own here: connections kept by threads would pile up, so they come from a pool.
+os.environ.setdefault("DB_POOL", "1")
 django_application = get_asgi_application()
 
 # Only now: these need Django's apps.

@@ -47,12 +47,16 @@ def env_list(name: str, default: str = "") -> list[str]:
     return [part.strip() for part in env(name, default).split(",") if part.strip()]
 
 
+DB_POOL_SIZE = env_int("DB_POOL_SIZE", 20)
+
+
 def database(url: str) -> dict[str, Any]:
     """Django's database settings from `postgresql://user:password@host:port/name?host=/socket/dir`."""
     parts = urlsplit(url)
     if parts.scheme not in {"postgres", "postgresql"}:
         raise ImproperlyConfigured("DATABASE_URL must start with postgresql://; no other database is supported")
     query = parse_qs(parts.query)
+    pooled = env_bool("DB_POOL", default=False)
     return {
         "ENGINE": "django.db.backends.postgresql",
         "NAME": unquote(parts.path.lstrip("/")) or "voltbazaar",
@@ -60,7 +64,7 @@ def database(url: str) -> dict[str, Any]:
         "PASSWORD": unquote(parts.password or ""),
         "HOST": query.get("host", [parts.hostname or ""])[0],
         "PORT": str(parts.port or ""),
-        "CONN_MAX_AGE": 600,
+        "CONN_MAX_AGE": 0 if pooled else 600,
         "CONN_HEALTH_CHECKS": True,
         "OPTIONS": {
             "connect_timeout": 3,
@@ -69,6 +73,7 @@ def database(url: str) -> dict[str, Any]:
             "keepalives_interval": 1,
             "keepalives_count": 3,
             "options": "-c statement_timeout=15000 -c lock_timeout=3000 -c idle_in_transaction_session_timeout=10000",
+            **({"pool": {"min_size": 1, "max_size": DB_POOL_SIZE, "timeout": 3.0}} if pooled else {}),
         },
         "TEST": {"NAME": env("VB_TEST_DB") or None},
     }
