@@ -7,11 +7,10 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.conf import settings
-
 from bpp import messages as m
 from bpp import showing
 from bpp.dialects.v1 import catalog as wire
+from bpp.kept import settings
 from catalog import selectors
 from catalog.search import Found, Index, Query
 from orders import selectors as order_selectors
@@ -29,6 +28,11 @@ class Shelf:
         self._fresh_at: datetime | None = None
         self._followed: set[selectors.Write] = set()
         self._shared: dict[tuple[str, str], bytes] = {}
+
+    @property
+    def stocked(self) -> bool:
+        """Whether the catalogue was read at all; before that an answer would say that nothing is sold."""
+        return self._fresh_at is not None
 
     def refresh(self, now: datetime) -> None:
         """Bring the index to `now`: everything the first time, then what was written since."""

@@ -10,14 +10,15 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from django.conf import settings
 from django.db import DatabaseError, close_old_connections
 from psycopg import AsyncConnection
 
 from bpp import dialects, keys, layer2, letters, outbox, shelf, signing, strict
 from bpp.arrays import Blobs, Integers, Moments, Texts
 from bpp.delivery import back_off_s, is_refusal, judge
+from bpp.kept import settings
 from bpp.messages import Caller, ErrorReply, Note, Search, WireFault
+from bpp.packing import pack
 from bpp.storing import Writer
 from core.errors import DeliveryError, OutsideError
 from core.http import Pool
@@ -94,7 +95,9 @@ class Storefront:
         await self.pool.close()
 
     def answer(self, inbox_id: int, document: dict[str, Any]) -> None:
-        """Answer a stored search in the background."""
+        """Answer a stored search in the background; before the shelf is stocked it is left to the sweep."""
+        if not self.shelf.stocked:
+            return
         task = asyncio.create_task(self._answer(inbox_id, document))
         self._answers.add(task)
         task.add_done_callback(self._answers.discard)
@@ -195,6 +198,8 @@ class Storefront:
         """Answer searches that a process accepted and did not finish, within their time to live."""
         while True:
             await asyncio.sleep(SWEEP_EVERY_S)
+            if not self.shelf.stocked:
+                continue
             try:
                 for inbox_id, raw in await self.writer.run(_left_over):
                     self.answer(inbox_id, strict.load(bytes(raw)))
@@ -208,13 +213,19 @@ class Storefront:
 
     def _refresh(self) -> None:
         close_old_connections()
-        self.shelf.refresh(datetime.now(UTC))
-        layer2.reread()
+        try:
+            self.shelf.refresh(datetime.now(UTC))
+            layer2.reread()
+        finally:
+            close_old_connections()
 
 
 def _asked_url(caller: Caller) -> str:
     close_old_connections()
-    return outbox.callback_url(caller, "on_search")
+    try:
+        return outbox.callback_url(caller, "on_search")
+    finally:
+        close_old_connections()
 
 
 LEFT_OVER = """
@@ -283,7 +294,7 @@ async def _write(connection: AsyncConnection[Any], batch: list[Answered]) -> Non
         "inbox_id": Integers.of(inbox_id for inbox_id, _, _ in sent),
         "part": Integers.of(number for _, number, _ in sent),
         "url": Texts.of(part.url for part in parts),
-        "body": Blobs.of(part.body for part in parts),
+        "body": Blobs.of(pack(part.body) for part in parts),
         "state": Texts.of(_state(part) for part in parts),
         "detail": details,
         "back_off_ms": Integers.of(round(back_off_s(1) * 1000) for _ in parts),
