@@ -21,6 +21,7 @@ from django.utils import timezone
 
 from bpp import keys, registry, signing
 from bpp.models import DeliveryAttempt, OutboxMessage
+from bpp.packing import unpack
 from core.errors import DeliveryError
 from core.http import Answer, Pool
 
@@ -106,7 +107,7 @@ def claim(full: list[str], *, limit: int) -> list[Claimed]:
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute(CLAIM, {"full": full, "each": PER_BUYER, "limit": limit, "lease": LEASE_S})
         rows = cursor.fetchall()
-    return [Claimed(row[0], row[1], row[2], bytes(row[3]), row[4], row[5], row[6]) for row in rows]
+    return [Claimed(row[0], row[1], row[2], unpack(bytes(row[3])), row[4], row[5], row[6]) for row in rows]
 
 
 def record(row: Claimed, tried: Try, *, now: datetime) -> None:

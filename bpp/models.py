@@ -6,6 +6,7 @@ from django.db import models
 from django.db.models import F, Q
 from django.db.models.functions import Now
 
+from bpp.packing import PackedField
 from catalog.models import Operator
 
 
@@ -72,7 +73,7 @@ class OutboxMessage(models.Model):
     message_id = models.CharField(max_length=255)
     action = models.CharField(max_length=40)
     url = models.TextField(help_text="Where it goes: the registry's URL for the subscriber, and the action.")
-    body = models.BinaryField()
+    body = PackedField()
     answers = models.ForeignKey(
         InboxMessage, null=True, blank=True, on_delete=models.PROTECT, related_name="replies", db_index=False
     )

@@ -58,7 +58,7 @@ class CannotStore(Exception):
     """The message could not be made durable now; asking again can help. It may nevertheless have been stored."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Row:
     """One message to store; `signer` and `verdicts` are JSON texts, `next_at` is when a sweep may take it."""
 
@@ -81,7 +81,7 @@ class Row:
         return self.bap_id, self.action, self.message_id
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Stored:
     """What stands in the table: `new` where this put made it, else whether its digest is the same, and its state."""
 
@@ -264,7 +264,8 @@ class Writer:
                 self._conninfo, autocommit=True, prepare_threshold=1, application_name="voltbazaar-door"
             )
             arrays.register(connection)
-            await connection.execute("SET synchronous_commit = on")
+            # Statements are planned once: one planned while the tables were small would read them whole for ever.
+            await connection.execute("SET synchronous_commit = on; SET enable_seqscan = off")
             self._connection = connection
         except (psycopg.Error, OSError) as err:
             log.error("the database is away", extra={"fault": str(err)[:200]})
