@@ -12,10 +12,10 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 import orjson
-from django.conf import settings
 
 from bpp import dialects, guard, letters, signing, subscription
 from bpp.guard import Receive, Scope, Send
+from bpp.kept import settings
 from bpp.keydesk import KeyDesk
 from bpp.letters import Letter
 from bpp.messages import Checked, WireFault
@@ -54,7 +54,7 @@ _ACK_BODY: Final = {"type": "http.response.body", "body": _ACK}
 Check = Callable[[str, dict[str, Any]], Checked]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Accepted:
     """A message that is stored and about to be acknowledged."""
 

@@ -80,13 +80,17 @@ async def _rest(receive: Receive, event: Event, limit_bytes: int) -> bytes:
 
 
 def _check_headers(headers: Headers, limit_bytes: int) -> None:
-    encoding = b",".join(headers.get(b"content-encoding", ())).strip().lower()
-    if encoding not in {b"", b"identity"}:
-        shown = ascii(encoding[:20].decode("latin-1"))[1:-1]
-        raise Turned(415, "ENCODED_BODY", f"Content-Encoding is {shown}; send the signed bytes as they are (identity)")
+    if b"content-encoding" in headers:
+        _check_encoding(b",".join(headers[b"content-encoding"]).strip().lower())
     length = headers.get(b"content-length")
     if length is not None and length[0].isdigit() and (len(length[0]) > 12 or int(length[0]) > limit_bytes):
         raise _too_large(limit_bytes)
+
+
+def _check_encoding(encoding: bytes) -> None:
+    if encoding not in {b"", b"identity"}:
+        shown = ascii(encoding[:20].decode("latin-1"))[1:-1]
+        raise Turned(415, "ENCODED_BODY", f"Content-Encoding is {shown}; send the signed bytes as they are (identity)")
 
 
 def _too_large(limit_bytes: int) -> Turned:

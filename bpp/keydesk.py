@@ -8,10 +8,10 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from typing import Any, Final
 
-from django.conf import settings
 from django.db import connections
 
 from bpp import registry, signing
+from bpp.kept import settings
 from bpp.refusals import Unauthorized, later
 from bpp.registry import KeyRow
 from bpp.signing import SignatureHeader

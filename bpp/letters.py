@@ -8,10 +8,10 @@ from functools import lru_cache
 from typing import Any, Final
 
 import orjson
-from django.conf import settings
 
 from bpp import dialects, signing, strict
 from bpp.guard import Headers
+from bpp.kept import settings
 from bpp.messages import Note, WireFault
 from bpp.refusals import Refused, Unauthorized, nack, shown, unauthorized
 from bpp.registry import KeyRow

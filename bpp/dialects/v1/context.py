@@ -138,7 +138,9 @@ def _storable(node: Any) -> Any:
 
 
 def _sent_at(context: dict[str, Any]) -> datetime | None:
-    return Reader().moment(context, "timestamp", "$.context")
+    timestamp = context.get("timestamp")
+    read = reading.instant(timestamp) if isinstance(timestamp, str) else None
+    return read[0] if read else Reader().moment(context, "timestamp", "$.context")
 
 
 def _deadline(context: dict[str, Any], sent_at: datetime, default_ttl_s: int) -> datetime:
