@@ -48,6 +48,18 @@ FITS: Moves = {
     "expired": frozenset({"none"}),
 }
 
+# Only money that nobody has begun to send can be declined or withdrawn.
+REFUND_MOVES: Moves = {
+    "requested": frozenset({"approved", "declined", "withdrawn"}),
+    "approved": frozenset({"sent", "done", "person", "withdrawn"}),
+    "sent": frozenset({"done", "failed", "person"}),
+    "failed": frozenset({"sent", "done", "person"}),
+    "person": frozenset({"approved", "done"}),
+    "done": frozenset(),
+    "declined": frozenset(),
+    "withdrawn": frozenset(),
+}
+
 
 def may_move(moves: Moves, before: str, after: str) -> bool:
     """Whether `before` may become `after`; staying is always allowed, an unknown state never moves."""

@@ -1,5 +1,17 @@
 """Which tables does an order have? One file for each matter; everybody imports from here."""
 
+from orders.models.money import Account, Journal, MoneyRules, Posting, Refund
 from orders.models.promise import Order, OrderEvent, Payment, Quote, Reservation
 
-__all__ = ["Order", "OrderEvent", "Payment", "Quote", "Reservation"]
+__all__ = [
+    "Account",
+    "Journal",
+    "MoneyRules",
+    "Order",
+    "OrderEvent",
+    "Payment",
+    "Posting",
+    "Quote",
+    "Refund",
+    "Reservation",
+]
