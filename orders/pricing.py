@@ -23,14 +23,63 @@ GST = "gst"
 REFUND = "refund"
 CANCELLATION_FEE = "cancellation-fee"
 
+PERCENTAGE, PER_KWH, PER_SESSION = "percent", "per_kwh", "flat"
+ENERGY_LINES, ALL_LINES = "energy", "all"
+
 WH_PER_KWH = Decimal(1000)
 PERCENT = Decimal(100)
 HOUR_S = 3600
 
 
 @dataclass(frozen=True, slots=True)
+class Adjustment:
+    """A change of the tariff's price before tax: a coupon, a membership, a surge.
+
+    `value` is percent, major units per kWh or major units for the session by `kind`; below 0 it is a discount. It
+    refers to the energy lines or to all lines by `scope`; `cap` is the most it may come to, in either direction.
+    """
+
+    code: str
+    note: str
+    kind: str
+    value: Decimal
+    scope: str = ALL_LINES
+    cap: Money | None = None
+
+    def row(self) -> dict[str, Any]:
+        """This adjustment as JSON."""
+        row = {
+            "code": self.code,
+            "note": self.note,
+            "kind": self.kind,
+            "value": str(self.value),
+            "scope": self.scope,
+        }
+        return row if self.cap is None else row | {"cap_paise": self.cap.paise}
+
+
+def adjustments_from(rows: Iterable[Mapping[str, Any]], currency: str = "INR") -> tuple[Adjustment, ...]:
+    """The adjustments that were kept as JSON."""
+    return tuple(
+        Adjustment(
+            code=row["code"],
+            note=row["note"],
+            kind=row["kind"],
+            value=Decimal(row["value"]),
+            scope=row["scope"],
+            cap=from_paise(row["cap_paise"], currency) if "cap_paise" in row else None,
+        )
+        for row in rows
+    )
+
+
+@dataclass(frozen=True, slots=True)
 class Terms:
-    """A tariff as it was when a price was promised: OCPI elements, GST in percent, the station's time zone."""
+    """A tariff as it was when a price was promised: OCPI elements, GST in percent, the station's time zone.
+
+    `adjustments` are applied in their order, between the tariff's lines and the tax; they are kept with the quote, so
+    that the bill applies the same ones.
+    """
 
     code: str
     name: str
@@ -38,6 +87,7 @@ class Terms:
     elements: list[dict[str, Any]]
     gst_percent: Decimal
     time_zone: str
+    adjustments: tuple[Adjustment, ...] = ()
 
     def snapshot(self, starts_at: datetime) -> dict[str, Any]:
         """These terms as JSON, to be kept beside the quote, with the price of one kWh at the start for display."""
@@ -48,6 +98,7 @@ class Terms:
             "elements": self.elements,
             "gst_percent": str(self.gst_percent),
             "time_zone": self.time_zone,
+            "adjustments": [adjustment.row() for adjustment in self.adjustments],
             "price_per_kwh": str(price_at(self.elements, starts_at, tz=ZoneInfo(self.time_zone))),
         }
 
@@ -61,6 +112,7 @@ def terms_from(snapshot: Mapping[str, Any]) -> Terms:
         elements=snapshot["elements"],
         gst_percent=Decimal(snapshot["gst_percent"]),
         time_zone=snapshot["time_zone"],
+        adjustments=adjustments_from(snapshot.get("adjustments", ()), snapshot["currency"]),
     )
 
 
@@ -116,6 +168,8 @@ def price(terms: Terms, *, energy_wh: int, starts_at: datetime, power_w: int) ->
         return Price((nothing,), 0, terms.currency)
     lines = _energy(terms, energy_wh=energy_wh, starts_at=starts_at, power_w=power_w)
     lines.extend(_fees(terms, energy_wh=energy_wh, starts_at=starts_at, power_w=power_w))
+    for adjustment in terms.adjustments:
+        lines.extend(_adjusted(lines, adjustment, energy_wh=energy_wh))
     lines.extend(_gst(lines, terms))
     return Price(tuple(lines), energy_wh, terms.currency)
 
@@ -192,6 +246,25 @@ def _fees(terms: Terms, *, energy_wh: int, starts_at: datetime, power_w: int) ->
         amount = Money(per_hour * energy_wh / power_w, terms.currency).rounded()
         lines.append(Line(SERVICE_CHARGE, amount, note=f"{per_hour:.2f} {terms.currency} per hour of charging"))
     return lines
+
+
+def _adjusted(lines: Sequence[Line], adjustment: Adjustment, *, energy_wh: int) -> list[Line]:
+    """The line of an adjustment; a discount never takes more than the lines it refers to, and nothing is no line."""
+    currency = lines[0].amount.currency
+    sums = {
+        ENERGY_LINES: total((line.amount for line in lines if line.code == ENERGY_COST), currency),
+        ALL_LINES: total((line.amount for line in lines), currency),
+    }
+    base = sums[adjustment.scope]
+    amount = {
+        PERCENTAGE: base.amount * adjustment.value / PERCENT,
+        PER_KWH: adjustment.value * energy_wh / WH_PER_KWH,
+        PER_SESSION: adjustment.value,
+    }[adjustment.kind]
+    if adjustment.cap is not None:
+        amount = max(-adjustment.cap.amount, min(amount, adjustment.cap.amount))
+    change = Money(max(amount, -base.amount, -sums[ALL_LINES].amount), currency).rounded()
+    return [Line(adjustment.code, change, note=adjustment.note)] if change.amount else []
 
 
 def _gst(lines: Sequence[Line], terms: Terms) -> list[Line]:
