@@ -7,6 +7,7 @@ DomainError                 an expected refusal; raised by services, turned into
 └── Invalid                 the request contradicts itself or our offer
 OutsideError                something beyond our process failed; `permanent` says whether asking again can help
 ├── DriverError             a station or the power supplier
+├── PaymentError            a payment provider
 └── DeliveryError           a counterpart's endpoint
 """
 
@@ -55,6 +56,14 @@ class OutsideError(Exception):
 
 class DriverError(OutsideError):
     """A station or the power supplier refused or failed; `unknown` is True where the outcome cannot be told."""
+
+    def __init__(self, text: str, *, permanent: bool, status: int | None = None, unknown: bool = False) -> None:
+        super().__init__(text, permanent=permanent, status=status)
+        self.unknown = unknown
+
+
+class PaymentError(OutsideError):
+    """A payment provider refused or failed; `unknown` is True where the outcome cannot be told."""
 
     def __init__(self, text: str, *, permanent: bool, status: int | None = None, unknown: bool = False) -> None:
         super().__init__(text, permanent=permanent, status=status)

@@ -1,0 +1,129 @@
+"""What must every payment provider be able to do, and in which words does it tell us about money?
+
+Nothing here moves our books: a provider is asked, and what it answers is compared with what we agreed before anything
+is posted. Amounts are whole paise (hundredths of `currency`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Protocol
+
+from core.errors import PaymentError
+
+__all__ = ["Ask", "Link", "News", "PaymentError", "Provider", "Received", "Refunded", "State", "WebhookRefused"]
+
+
+class State(StrEnum):
+    """How far a payment is at the provider."""
+
+    OPEN = "open"
+    AUTHORISED = "authorised"
+    CAPTURED = "captured"
+    FAILED = "failed"
+    EXPIRED = "expired"
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """What we want from the payer. `reference` is ours and the same at every repetition."""
+
+    reference: str
+    amount_paise: int
+    currency: str
+    description: str
+    back_url: str = ""
+    expires_at: datetime | None = None
+    hold: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """Where the payer pays. `ref` is the provider's name for it; `intent` a upi:// address for apps and QR codes."""
+
+    ref: str
+    url: str = ""
+    intent: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """The payment as the provider knows it now: the only thing money is ever posted from."""
+
+    state: State
+    payment_ref: str = ""
+    order_ref: str = ""
+    amount_paise: int = 0
+    currency: str = ""
+    captured_paise: int = 0
+    refunded_paise: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Refunded:
+    """A refund as the provider knows it; `done` is True once the money is on its way to the payer for good."""
+
+    ref: str
+    amount_paise: int
+    done: bool
+    failed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class News:
+    """What a webhook hints at. Names only: amounts and states are fetched from the provider."""
+
+    event_id: str
+    kind: str
+    account: str
+    link_ref: str = ""
+    order_ref: str = ""
+    payment_ref: str = ""
+    reference: str = ""
+    refund_ref: str = ""
+    happened_at: datetime | None = None
+
+
+class WebhookRefused(Exception):
+    """The message does not prove that the provider sent it."""
+
+
+class Provider(Protocol):
+    """One payment provider.
+
+    Each call makes at most a few requests, each with a deadline, and raises PaymentError: `permanent` where asking
+    again cannot help, `unknown` where it may have taken effect. Every call may be repeated: it asks before it repeats.
+    """
+
+    name: str
+    account: str
+    can_hold: bool
+    can_capture_part: bool
+    can_fetch: bool
+
+    def create(self, ask: Ask) -> Link:
+        """A way to pay `ask`; asked again for the same reference it is the same one."""
+
+    def fetch(self, link_ref: str) -> Received:
+        """What was paid on a link: the payment that counts most, OPEN where there is none."""
+
+    def locate(self, news: News) -> str:
+        """Our reference that the news belongs to, asked at the provider; empty where it is not one of ours."""
+
+    def capture(self, payment_ref: str, paise: int, currency: str) -> Received:
+        """Take `paise` of an authorised payment; one that was captured before is answered as it is."""
+
+    def refund(self, payment_ref: str, paise: int, *, key: str) -> Refunded:
+        """Give `paise` back, once for each `key`."""
+
+    def refund_state(self, payment_ref: str, *, key: str, ref: str = "") -> Refunded | None:
+        """The refund made under `key`, None where the provider knows none."""
+
+    def parse_webhook(self, raw: bytes, headers: Mapping[str, str]) -> News:
+        """The news in a webhook whose signature fits. Raises WebhookRefused.
+
+        `headers` have lower-case names; `raw` are the bytes as they came.
+        """
