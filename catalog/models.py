@@ -24,6 +24,12 @@ class Operator(models.Model):
     support_url = models.URLField(blank=True, default="")
     logo_url = models.URLField(blank=True, default="")
     gstin = models.CharField(max_length=15, blank=True, default="")
+    gst_rates = models.JSONField(
+        default=list,
+        blank=True,
+        help_text='Where it changes with time: [{"percent": "18", "sac": "998714", "from": "2026-04-01"}]; '
+        "empty: the rate of each tariff.",
+    )
     active = models.BooleanField(default=True)
     updated_at = models.DateTimeField(db_default=Now(), editable=False)
 
@@ -66,6 +72,10 @@ class Tariff(models.Model):
         default=Decimal("18.00"),
         validators=[MinValueValidator(Decimal(0)), MaxValueValidator(Decimal(100))],
     )
+    min_price = models.JSONField(
+        null=True, blank=True, help_text='The least a session costs: {"excl_vat": "50.00", "incl_vat": "59.00"}.'
+    )
+    max_price = models.JSONField(null=True, blank=True, help_text="The most a session costs, in the same form.")
     green = models.BooleanField(default=False, help_text="Sold in the category green-tariff.")
     description = models.TextField(blank=True, default="", help_text="The price in plain words for drivers.")
     updated_at = models.DateTimeField(db_default=Now(), editable=False)
