@@ -63,7 +63,7 @@ class Terms(models.Model):
                 name="terms_version",
             ),
             models.CheckConstraint(
-                condition=Q(station__isnull=True) | Q(state="", city=""), name="terms_one_place",
+                condition=Q(station__isnull=True) | Q(city="", state=""), name="terms_one_place",
             ),
             models.CheckConstraint(
                 condition=Q(published_at__isnull=True, withdrawn_at__isnull=True) | Q(published_at__isnull=False),
