@@ -9,7 +9,7 @@ from typing import Any
 
 from bpp import messages as m
 from bpp import showing
-from core.errors import DomainError, Invalid, Unavailable
+from core.errors import DomainError, Invalid, NotAllowed, Unavailable
 from fulfillment import services as fulfillment
 from orders import selectors as order_selectors
 from orders import services as orders
@@ -70,8 +70,20 @@ def _init(request: m.Init, caller: m.Caller, now: datetime) -> Outcome:
 
 
 def _confirm(request: m.Confirm, caller: m.Caller, now: datetime) -> Outcome:
+    try:
+        order = _confirmed(request, caller, now)
+    except NotAllowed as err:
+        if err.code != "consent-missing":
+            raise
+        asked = order_selectors.order_by_transaction(caller.bap_id, caller.transaction_id)
+        raise NotAllowed(err.code, f"{err.text}: {showing.terms_url(asked)}", path=err.path) from err
+    fulfillment.nudge_advance()
+    return _shown(order, now)
+
+
+def _confirmed(request: m.Confirm, caller: m.Caller, now: datetime) -> Order:
     proof = request.payment
-    order = orders.confirm_order(
+    return orders.confirm_order(
         **_who(caller),
         collected_by=proof.collected_by,
         payment_type=proof.type,
@@ -83,10 +95,12 @@ def _confirm(request: m.Confirm, caller: m.Caller, now: datetime) -> Outcome:
         billing=_contact(request.billing),
         customer=_contact(request.customer),
         **_wished(request.wish),
+        declared=[
+            orders.Declared(told.terms, told.version, told.sha256, told.accepted_at, told.path)
+            for told in request.consents
+        ],
         now=now,
     )
-    fulfillment.nudge_advance()
-    return _shown(order, now)
 
 
 def _status(request: m.Status, caller: m.Caller, now: datetime) -> Outcome:

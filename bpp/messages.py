@@ -147,12 +147,24 @@ class Init:
 
 
 @dataclass(frozen=True, slots=True)
+class ConsentTold:
+    """The buyer app's word that its customer agreed to a text of ours; `path` is where it stands in the message."""
+
+    terms: str
+    version: str = ""
+    sha256: str = ""
+    accepted_at: datetime | None = None
+    path: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Confirm:
     wish: Select
     billing: Contact
     customer: Contact
     payment: PaymentProof
     quoted: Decimal | None = None
+    consents: tuple[ConsentTold, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -320,6 +332,34 @@ class RefundTerm:
 
 
 @dataclass(frozen=True, slots=True)
+class TermsDocument:
+    """One version of one document of the operator's terms; `accepted_by` is `form` or `declared` once agreed to."""
+
+    id: str
+    kind: str
+    name: str
+    version: int
+    sha256: str
+    required: bool
+    declarable: bool = False
+    accepted_at: datetime | None = None
+    accepted_by: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class TermsView:
+    """The terms of an order and the page that shows them; `asking` until the order is confirmed.
+
+    `outstanding`: something must still be agreed to before the order can be confirmed.
+    """
+
+    url: str
+    documents: tuple[TermsDocument, ...]
+    asking: bool = False
+    outstanding: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class ChargingDetails:
     """The running or finished session; energies and registers in Wh, powers in W."""
 
@@ -361,6 +401,7 @@ class OrderView:
     payment: PaymentView | None = None
     fees: tuple[FeeTerm, ...] = ()
     refunds: tuple[RefundTerm, ...] = ()
+    terms: TermsView | None = None
     charging: ChargingDetails | None = None
     cancellation: Cancellation | None = None
     created_at: datetime | None = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
 from urllib.parse import urlsplit
@@ -14,7 +15,8 @@ from catalog.models import Connector, Evse, Operator, Station
 from core.money import Money, from_paise, total
 from fulfillment.models import Session
 from orders import selectors as order_selectors
-from orders.models import Order, Payment, Quote
+from orders.models import Order, Payment, Quote, Terms
+from orders.services.consent import declarable, form_token, standing, terms_id
 
 F = Order.Fulfillment
 RUNNING = {F.CHARGING_STARTED, F.CHARGING_PAUSED, F.CHARGING_RESUMED, F.CHARGING_ENDING}
@@ -32,6 +34,7 @@ def order_view(order: Order, *, now: datetime, quote: Quote | None = None) -> m.
     session = Session.objects.filter(order_id=order.id, meter_start_wh__isnull=False).first()
     draft = order.code is None
     initiated = order.state != Order.State.DRAFT
+    terms = _terms(order, now) if initiated else None
     return m.OrderView(
         draft=draft,
         plug=plug(connector, price=_energy_price(quote), availability=_availability(connector, order)),
@@ -45,8 +48,9 @@ def order_view(order: Order, *, now: datetime, quote: Quote | None = None) -> m.
         billing=_contact(order.billing),
         customer=_contact(order.customer),
         payment=_payment(order) if initiated else None,
-        fees=_fees(order) if initiated else (),
+        fees=_linked(_fees(order), terms) if initiated else (),
         refunds=_refunds(order) if initiated else (),
+        terms=terms,
         charging=_charging(session),
         cancellation=_cancellation(order),
         created_at=order.confirmed_at or order.created_at,
@@ -119,6 +123,11 @@ def public_base() -> str:
     return f"{parts.scheme}://{parts.netloc}"
 
 
+def terms_url(order: Order) -> str:
+    """The page on which the customer reads the terms of an order and agrees to them."""
+    return f"{public_base()}/terms/{form_token(order)}"
+
+
 def alternatives_text(item_id: str, now: datetime) -> str:
     """A sentence naming free connectors near a taken one; empty where there is none."""
     others = order_selectors.alternatives(item_id, now=now)
@@ -160,6 +169,35 @@ def _payment(order: Order) -> m.PaymentView | None:
 
 def _fees(order: Order) -> tuple[m.FeeTerm, ...]:
     return tuple(m.FeeTerm(**term) for term in order_selectors.cancellation_terms(order))
+
+
+def _linked(fees: tuple[m.FeeTerm, ...], terms: m.TermsView | None) -> tuple[m.FeeTerm, ...]:
+    """The fees, with the page of the cancellation terms where the operator has published some."""
+    if terms is None or all(document.kind != Terms.Kind.CANCELLATION for document in terms.documents):
+        return fees
+    return tuple(replace(fee, url=f"{terms.url}#{Terms.Kind.CANCELLATION}") for fee in fees)
+
+
+def _terms(order: Order, now: datetime) -> m.TermsView | None:
+    seen = standing(order, now=now)
+    if not seen.terms:
+        return None
+    given = {consent.terms_id: consent for consent in seen.consents}
+    documents = tuple(
+        m.TermsDocument(
+            id=terms_id(row),
+            kind=row.kind,
+            name=row.get_kind_display(),
+            version=row.version,
+            sha256=row.sha256,
+            required=row.required,
+            declarable=declarable(row),
+            accepted_at=given[row.pk].at if row.pk in given else None,
+            accepted_by=given[row.pk].channel if row.pk in given else "",
+        )
+        for row in seen.terms
+    )
+    return m.TermsView(terms_url(order), documents, asking=order.code is None, outstanding=bool(seen.missing))
 
 
 def _refunds(order: Order) -> tuple[m.RefundTerm, ...]:

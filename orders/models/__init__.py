@@ -2,9 +2,11 @@
 
 from orders.models.money import Account, Journal, MoneyRules, Posting, Refund
 from orders.models.promise import Order, OrderEvent, Payment, Quote, Reservation
+from orders.models.terms import Consent, Terms
 
 __all__ = [
     "Account",
+    "Consent",
     "Journal",
     "MoneyRules",
     "Order",
@@ -14,4 +16,5 @@ __all__ = [
     "Quote",
     "Refund",
     "Reservation",
+    "Terms",
 ]

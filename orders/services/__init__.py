@@ -12,6 +12,7 @@ from orders.services.charging import (
     mark_starting,
 )
 from orders.services.confirm import confirm_order
+from orders.services.consent import Declared
 from orders.services.expire import expire_due, prolong_due
 from orders.services.ledger import record
 from orders.services.offer import init_order, select_offer
@@ -19,6 +20,7 @@ from orders.terms import CANCELLATION_REASONS
 
 __all__ = [
     "CANCELLATION_REASONS",
+    "Declared",
     "cancel_order",
     "cancellation_quote",
     "cancellation_terms",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import secrets
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -13,6 +14,7 @@ from django.db import transaction
 
 from core.errors import Invalid, NotAllowed
 from orders.models import Order, Payment, Quote, Reservation
+from orders.services.consent import Declared, require_consent
 from orders.services.holds import hold
 from orders.services.ledger import lock_transaction, record
 from orders.services.offer import unchanged
@@ -41,11 +43,12 @@ def confirm_order(
     item_id: str = "",
     quantity_kind: str = "",
     quantity: int | None = None,
+    declared: Sequence[Declared] = (),
 ) -> Order:
     """Make the transaction's offer an active order with a code; asked again it is the same order, without new effect.
 
-    Raises Invalid (`no-quote`, `quote-expired`, `price-differs`, `payment-proof`), NotAllowed (`not-in-this-state`,
-    `already-confirmed`, `payment-kind`), Unavailable `connector-busy`.
+    Raises Invalid (`no-quote`, `quote-expired`, `price-differs`, `payment-proof`, `consent-differs`), NotAllowed
+    (`not-in-this-state`, `already-confirmed`, `payment-kind`, `consent-missing`), Unavailable `connector-busy`.
     """
     order = lock_transaction(bap_id, transaction_id)
     if order is None:
@@ -56,6 +59,7 @@ def confirm_order(
         return order
     offer = _offer(order, now)
     _check_wish(order, Wish("", item_id or order.connector.item_id, quantity_kind, quantity))
+    require_consent(order, declared, now=now)
     proof = Proof(collected_by, payment_type, payment_status, amount, currency, reference, quoted)
     paid = check_proof(offer.payment, offer.quote, proof)
     check_in_service(order.connector)

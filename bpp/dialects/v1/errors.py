@@ -40,6 +40,8 @@ ERROR_CODES = {
     "payment-kind": "40004",
     "payment-proof": "40004",
     "not-trackable": "40005",
+    "consent-missing": "40000",
+    "consent-differs": "40000",
     "cancel-forbidden": "50001",
     "update-forbidden": "50002",
     "rating-category": "50003",

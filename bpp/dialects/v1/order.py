@@ -9,7 +9,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from bpp.dialects.v1 import catalog, words
+from bpp.dialects.v1 import catalog, terms, words
 from bpp.dialects.v1.catalog import group, tag
 from bpp.dialects.v1.context import wire_duration, wire_time
 from bpp.messages import (
@@ -45,6 +45,8 @@ def order(view: OrderView, *, updated_by: str) -> dict[str, Any]:
         "payments": [_payment(view.payment)] if view.payment else None,
         "cancellation_terms": [_fee_term(term) for term in view.fees],
         "refund_terms": [_refund_term(term) for term in view.refunds],
+        "xinput": terms.xinput(view.terms) if view.terms else None,
+        "tags": terms.tags(view.terms) if view.terms else None,
         "cancellation": _cancellation(view.cancellation) if view.cancellation else None,
         "created_at": _time(view.created_at),
         "updated_at": _time(view.updated_at),

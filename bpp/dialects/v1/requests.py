@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from bpp.dialects.v1 import words
+from bpp.dialects.v1 import terms, words
 from bpp.dialects.v1.reading import Reader, missing
 from bpp.messages import (
     Cancel,
@@ -60,6 +60,7 @@ def confirm(message: dict[str, Any], reader: Reader) -> Confirm:
         _customer(order, reader),
         _payment(order, reader),
         quoted=reader.decimal(reader.map(quote, "price", f"{_ORDER}.quote"), "value", f"{_ORDER}.quote.price"),
+        consents=terms.consents(order, reader),
     )
 
 

@@ -162,6 +162,8 @@ _BILLING = thing(
     closed=True,
 )
 _PROVIDER = thing("a provider", {"id": text("an id"), "descriptor": _descriptor("name", "short_desc")}, closed=True)
+_FORM = thing("a form", {"url": _URL, "mime_type": one_of("text/html")}, closed=True)
+_XINPUT = thing("a form to fill in", {"form": _FORM, "required": _YES_NO}, closed=True)
 _ORDER_NEEDED = {
     "type": one_of("DRAFT", "DEFAULT"),
     "provider": _PROVIDER,
@@ -174,6 +176,8 @@ _ORDER_OPTIONAL = {
     "payments": rows(_PAYMENT, least=1),
     "cancellation_terms": rows(_FEE_TERM, least=1),
     "refund_terms": rows(_REFUND_TERM, least=1),
+    "xinput": _XINPUT,
+    "tags": _TAGS,
     "cancellation": _CANCELLATION,
     "created_at": _DATE_TIME,
     "updated_at": _DATE_TIME,
@@ -201,7 +205,6 @@ _CATALOG = thing(
     {"exp": _DATE_TIME},
     closed=True,
 )
-_FORM = thing("a form", {"url": _URL, "mime_type": one_of("text/html")}, closed=True)
 _SUPPORT = thing(
     "support contacts",
     {},
@@ -238,7 +241,7 @@ _MESSAGES: dict[str, Schema] = {
     "on_rating": thing(
         "a message",
         {},
-        {"feedback_form": thing("a form", {"form": _FORM, "required": _YES_NO}, closed=True)},
+        {"feedback_form": _XINPUT},
         closed=True,
     ),
     "on_support": thing("a message", {"support": _SUPPORT}, closed=True),
