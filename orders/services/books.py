@@ -1,0 +1,198 @@
+"""Which journal does each money event make?
+
+The caller holds the order's lock. Each function may be called again for the same event: the key makes it happen once.
+Money that comes in is held for the order; `settle_order` turns what is held into income, and the rest into a refund.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+
+from django.db.models import Sum
+
+from core.errors import Invalid
+from orders.balances import INCOME, income, purse
+from orders.earnings import earnings, fee_earnings
+from orders.models import Account, Journal, Order, Payment, Posting, Quote
+
+Legs = Iterable[tuple[Account | str, int]]
+K = Journal.Kind
+
+
+def post(
+    order: Order,
+    kind: Journal.Kind,
+    key: str,
+    legs: Legs,
+    *,
+    now: datetime,
+    actor: str,
+    provider: str = "",
+    reference: str = "",
+    note: str = "",
+    quote: Quote | None = None,
+    reverses: Journal | None = None,
+) -> Journal:
+    """Write one journal of `legs` (account, paise; debit positive; zeros are left out), or find it by its key.
+
+    Raises IntegrityError where it does not balance (at the latest on commit) or a purse would fall below zero.
+    """
+    known = Journal.objects.filter(key=key).first()
+    if known is not None:
+        return known
+    journal = Journal.objects.create(
+        key=key,
+        kind=kind,
+        operator_id=order.operator_id,
+        order=order,
+        quote=quote,
+        bap_id=order.bap_id,
+        provider=provider,
+        reference=reference[:255],
+        note=note[:300],
+        actor=actor[:150],
+        at=now,
+        reverses=reverses,
+    )
+    _write(journal, legs, currency=_currency(order))
+    return journal
+
+
+def charged(
+    order: Order,
+    paise: int,
+    *,
+    by: Payment.CollectedBy,
+    provider: str = "",
+    reference: str,
+    now: datetime,
+    actor: str,
+) -> Journal:
+    """Money came in: cash where we collect, where the buyer app collects only its debt to the operator.
+
+    `reference` is the payment's id at the provider or buyer app; the same again is the same payment, which is told
+    here whether it was authorised before or not. Raises Invalid `payment-proof` for an amount that is none.
+    """
+    _positive(paise)
+    source = Account.BAP if by == Payment.CollectedBy.BAP else Account.CASH
+    known = 0 if source == Account.BAP else min(_authorised(order, reference), paise)
+    legs = [(source, paise), (Account.AUTHORISED, -known), (Account.HELD, known - paise)]
+    key = f"charge:{order.pk}:{provider}:{reference or by.value}"
+    return post(order, K.CHARGE, key, legs, now=now, actor=actor, provider=provider, reference=reference)
+
+
+def authorised(order: Order, paise: int, *, provider: str, reference: str, now: datetime, actor: str) -> Journal | None:
+    """The provider holds money for us that it has not taken yet; None where it told of the taking first."""
+    _positive(paise)
+    if Journal.objects.filter(order=order, kind=K.CHARGE, provider=provider, reference=reference).exists():
+        return None
+    legs = [(Account.AUTHORISED, paise), (Account.HELD, -paise)]
+    key = f"hold:{order.pk}:{provider}:{reference}"
+    return post(order, K.HOLD, key, legs, now=now, actor=actor, provider=provider, reference=reference)
+
+
+def released(order: Order, *, provider: str, reference: str, now: datetime, actor: str) -> Journal | None:
+    """What is left of an authorisation is given free without being taken; None where nothing is left."""
+    paise = _authorised(order, reference)
+    if not paise:
+        return None
+    legs = [(Account.HELD, paise), (Account.AUTHORISED, -paise)]
+    key = f"release:{order.pk}:{provider}:{reference}"
+    return post(order, K.RELEASE, key, legs, now=now, actor=actor, provider=provider, reference=reference)
+
+
+def earned(order: Order, quote: Quote, *, now: datetime, actor: str) -> Journal | None:
+    """Bring what the order earned to what `quote` says: from the money held first, the rest is owed by the customer.
+
+    A first bill or fee is a capture, a later one an adjusting entry; nothing is ever edited. None where it is so.
+    """
+    before, wanted = income(order), income_of(quote)
+    change = {account: wanted.get(account, 0) - before.get(account, 0) for account in (*INCOME,)}
+    change = {account: paise for account, paise in change.items() if paise}
+    if not change:
+        return None
+    kind = K.ADJUSTMENT if before else K.FEE if quote.kind == Quote.Kind.CANCELLATION else K.CAPTURE
+    more = sum(change.values())
+    legs = [(account, -paise) for account, paise in change.items()]
+    legs.extend(_from_customer(order, more) if more >= 0 else _to_customer(order, -more))
+    return post(order, kind, f"earn:{order.pk}:{quote.pk}", legs, now=now, actor=actor, quote=quote)
+
+
+def applied(order: Order, *, now: datetime, actor: str) -> Journal | None:
+    """Money held for a closed order pays what the customer still owes; None where nothing is owed or held."""
+    stand = purse(order)
+    paise = min(stand.held, stand.due)
+    if paise <= 0:
+        return None
+    legs = [(Account.HELD, paise), (Account.CUSTOMER, -paise)]
+    return post(order, K.CAPTURE, _numbered(order, "apply"), legs, now=now, actor=actor)
+
+
+def reverse(journal: Journal, *, now: datetime, actor: str, note: str = "") -> Journal:
+    """Take a journal back by its opposite, of the same kind."""
+    assert journal.order is not None
+    return post(
+        journal.order,
+        Journal.Kind(journal.kind),
+        f"reverse:{journal.key}",
+        [(leg.account, -leg.paise) for leg in journal.postings.all()],
+        now=now,
+        actor=actor,
+        reference=journal.reference,
+        note=note,
+        reverses=journal,
+    )
+
+
+def income_of(quote: Quote) -> dict[str, int]:
+    """What a bill or a cancellation earns, paise by account."""
+    if quote.kind == Quote.Kind.CANCELLATION:
+        return fee_earnings(quote.lines)
+    return earnings(quote.lines)
+
+
+def _from_customer(order: Order, paise: int) -> list[tuple[Account | str, int]]:
+    held = min(purse(order).held, paise)
+    return [(Account.HELD, held), (Account.CUSTOMER, paise - held)]
+
+
+def _to_customer(order: Order, paise: int) -> list[tuple[Account | str, int]]:
+    owed = min(purse(order).due, paise)
+    return [(Account.CUSTOMER, -owed), (Account.HELD, owed - paise)]
+
+
+def _authorised(order: Order, reference: str) -> int:
+    """What the provider still holds of one payment, paise."""
+    rows = Posting.objects.filter(order=order, account=Account.AUTHORISED, journal__reference=reference)
+    return int(rows.aggregate(paise=Sum("paise"))["paise"] or 0)
+
+
+def _write(journal: Journal, legs: Legs, *, currency: str) -> None:
+    Posting.objects.bulk_create(
+        Posting(
+            journal=journal,
+            account=account,
+            operator_id=journal.operator_id,
+            order_id=journal.order_id,
+            bap_id=journal.bap_id,
+            currency=currency,
+            paise=paise,
+        )
+        for account, paise in legs
+        if paise
+    )
+
+
+def _numbered(order: Order, word: str) -> str:
+    return f"{word}:{order.pk}:{Journal.objects.filter(order=order).count()}"
+
+
+def _currency(order: Order) -> str:
+    quote = Quote.objects.filter(order=order, current=True).only("currency").first()
+    return quote.currency if quote is not None else "INR"
+
+
+def _positive(paise: int) -> None:
+    if paise <= 0:
+        raise Invalid("payment-proof", f"{paise} paise is no payment; it must be above 0", path="order.payments[0]")
