@@ -82,7 +82,15 @@ def charged(
     return post(order, K.CHARGE, key, legs, now=now, actor=actor, provider=provider, reference=reference)
 
 
-def authorised(order: Order, paise: int, *, provider: str, reference: str, now: datetime, actor: str) -> Journal | None:
+def captured(order: Order, paise: int, *, provider: str = "", reference: str, now: datetime, actor: str) -> Journal:
+    """Our provider took the payer's money, authorised before or not: it is cash now."""
+    by = Payment.CollectedBy.BPP
+    return charged(order, paise, by=by, provider=provider, reference=reference, now=now, actor=actor)
+
+
+def authorised(
+    order: Order, paise: int, *, provider: str = "", reference: str, now: datetime, actor: str
+) -> Journal | None:
     """The provider holds money for us that it has not taken yet; None where it told of the taking first."""
     _positive(paise)
     if Journal.objects.filter(order=order, kind=K.CHARGE, provider=provider, reference=reference).exists():
@@ -92,12 +100,18 @@ def authorised(order: Order, paise: int, *, provider: str, reference: str, now: 
     return post(order, K.HOLD, key, legs, now=now, actor=actor, provider=provider, reference=reference)
 
 
-def released(order: Order, *, provider: str, reference: str, now: datetime, actor: str) -> Journal | None:
-    """What is left of an authorisation is given free without being taken; None where nothing is left."""
-    paise = _authorised(order, reference)
-    if not paise:
+def released(
+    order: Order, paise: int, *, provider: str = "", reference: str, now: datetime, actor: str
+) -> Journal | None:
+    """Authorised money is given free without being taken, at most what is left of it; None where nothing is.
+
+    What a closed order earned of it is owed by the customer then.
+    """
+    paise = min(_authorised(order, reference), paise)
+    if paise <= 0:
         return None
-    legs = [(Account.HELD, paise), (Account.AUTHORISED, -paise)]
+    held = min(purse(order).held, paise)
+    legs = [(Account.HELD, held), (Account.CUSTOMER, paise - held), (Account.AUTHORISED, -paise)]
     key = f"release:{order.pk}:{provider}:{reference}"
     return post(order, K.RELEASE, key, legs, now=now, actor=actor, provider=provider, reference=reference)
 
