@@ -16,6 +16,7 @@ urlpatterns = [
     path("api/", include(api.router.urls)),
     path("api/schema/", SpectacularAPIView.as_view(), name="schema"),
     path("api/docs/", SpectacularSwaggerView.as_view(url_name="schema"), name="docs"),
+    path("", include("orders.urls")),
     path("", include("fulfillment.urls")),
     path("", include("support.urls")),
     path("admin/messages/", admin.site.admin_view(explorer.conversation_list), name="messages-list"),
