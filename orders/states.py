@@ -22,8 +22,11 @@ ORDER_MOVES: Moves = {
 # A station may report an end or a fault at any moment after the start was asked for.
 FULFILLMENT_MOVES: Moves = {
     "none": frozenset({"order-initiated"}),
-    "order-initiated": frozenset({"none", "payment-completed"}),
-    "payment-completed": frozenset({"charging-starting", "charging-started", "charger-error", "order-cancelled"}),
+    "order-initiated": frozenset({"none", "pending-approval", "payment-completed"}),
+    "pending-approval": frozenset({"payment-completed", "charger-error", "order-cancelled"}),
+    "payment-completed": frozenset(
+        {"charging-starting", "charging-started", "charger-error", "order-cancelled", "no-show"}
+    ),
     "charging-starting": frozenset({"charging-started", "charging-ending", "charging-ended", "charger-error"}),
     "charging-started": frozenset({"charging-paused", "charging-ending", "charging-ended", "charger-error"}),
     "charging-paused": frozenset({"charging-resumed", "charging-ending", "charging-ended", "charger-error"}),
@@ -32,6 +35,7 @@ FULFILLMENT_MOVES: Moves = {
     "charging-ended": frozenset(),
     "charger-error": frozenset(),
     "order-cancelled": frozenset(),
+    "no-show": frozenset(),
 }
 
 CHARGING: frozenset[str] = frozenset(
@@ -42,9 +46,9 @@ CHARGING: frozenset[str] = frozenset(
 FITS: Moves = {
     "draft": frozenset({"none"}),
     "initiated": frozenset({"order-initiated"}),
-    "active": frozenset({"payment-completed"}) | CHARGING,
+    "active": frozenset({"pending-approval", "payment-completed"}) | CHARGING,
     "complete": frozenset({"charging-ended", "charger-error"}),
-    "cancelled": frozenset({"order-cancelled", "charger-error"}),
+    "cancelled": frozenset({"order-cancelled", "charger-error", "no-show"}),
     "expired": frozenset({"none"}),
 }
 

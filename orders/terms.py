@@ -2,37 +2,73 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from decimal import Decimal
 from types import MappingProxyType
 from typing import Any
 
 DAY_S = 86_400
+MINUTE_S = 60
 
 
 @dataclass(frozen=True, slots=True)
 class FeeTerm:
-    """Cancelling while the fulfilment is in `state` costs `percent` of the total."""
+    """Cancelling while the fulfilment is in `state` costs `percent` of the total, or `paise` but never above it.
+
+    It counts from `from_min` up to `to_min` minutes before the start; None leaves that side open. What is left comes
+    back within `within_s` where it is `eligible`.
+    """
 
     state: str
-    percent: Decimal
+    percent: Decimal | None = None
+    paise: int | None = None
+    from_min: int | None = None
+    to_min: int | None = None
     reason_required: bool = True
+    eligible: bool = True
+    within_s: int = 10 * DAY_S
+
+    def fits(self, state: str, minutes: int) -> bool:
+        """Whether this term counts in `state`, so many whole minutes before the start."""
+        return (
+            self.state == state
+            and (self.from_min is None or minutes >= self.from_min)
+            and (self.to_min is None or minutes < self.to_min)
+        )
+
+    def fee_paise(self, total_paise: int) -> int:
+        """The fee on a promised total, in paise; half a paisa goes to the even neighbour."""
+        if not self.eligible:
+            return total_paise
+        if self.percent is None:
+            return min(self.paise or 0, total_paise)
+        return int((Decimal(total_paise) * self.percent / 100).quantize(Decimal(1)))
+
+    @property
+    def words(self) -> str:
+        """This fee on the line of a refund."""
+        if not self.eligible:
+            return "not refundable"
+        if self.percent is None:
+            return f"cancellation fee {Decimal(self.paise or 0) / 100:.2f}"
+        return f"cancellation fee {self.percent.normalize():f} %"
 
 
-@dataclass(frozen=True, slots=True)
-class RefundTerm:
-    """Whether money comes back when the order is cancelled in `state`, and within which time."""
-
-    state: str
-    eligible: bool
-    within_s: int
-
-
-FEES = (FeeTerm("payment-completed", Decimal(30)), FeeTerm("charging-started", Decimal(100)))
-REFUNDS = (RefundTerm("payment-completed", eligible=True, within_s=10 * DAY_S),)
-PROVIDER_FEE_PERCENT = Decimal(0)
+FREE = FeeTerm("", percent=Decimal(0))
+READY = "payment-completed"
+CHARGING = "charging-started"
+NO_SHOW_STATE = "no-show"
+FEES = (
+    FeeTerm(READY, percent=Decimal(30)),
+    FeeTerm(CHARGING, percent=Decimal(100), eligible=False),
+)
 
 CHARGER_ERROR = "charger-error"
+NO_SHOW = "no-show"
+DECLINED = "declined"
+NOT_ANSWERED = "not-answered"
 OTHER_REASON = "9"
 CANCELLATION_REASONS = MappingProxyType(
     {
@@ -49,18 +85,43 @@ CANCELLATION_REASONS = MappingProxyType(
 )
 
 
-def cancellation_terms() -> tuple[dict[str, Any], ...]:
-    """What cancelling costs, by the state of the fulfilment: {state, percent, reason_required}."""
-    return tuple(asdict(term) for term in FEES)
+def terms_from(kept: Iterable[Mapping[str, Any]]) -> tuple[FeeTerm, ...]:
+    """The terms an order keeps; ours where it keeps none."""
+    found = tuple(
+        FeeTerm(**{**row, "percent": None if row["percent"] is None else Decimal(row["percent"])}) for row in kept
+    )
+    return found or FEES
 
 
-def refund_terms() -> tuple[dict[str, Any], ...]:
-    """What is refunded and how soon: {state, eligible, within_s}."""
-    return tuple(asdict(term) for term in REFUNDS)
+def cancellation_terms(terms: Iterable[FeeTerm]) -> tuple[dict[str, Any], ...]:
+    """What cancelling costs: {state, percent | paise, from_min, to_min, reason_required}."""
+    names = ("state", "percent", "paise", "from_min", "to_min", "reason_required")
+    return tuple({name: getattr(term, name) for name in names} for term in terms)
 
 
-def fee_percent(fulfillment: str, *, by_provider: bool) -> Decimal:
-    """The share of the total, in percent, that a cancellation costs; nothing where the provider cancels."""
-    if by_provider:
-        return PROVIDER_FEE_PERCENT
-    return FEES[0].percent if fulfillment == FEES[0].state else FEES[1].percent
+def refund_terms(terms: Iterable[FeeTerm]) -> tuple[dict[str, Any], ...]:
+    """What is refunded and how soon, once per state that gives something back: {state, eligible, within_s}."""
+    named: dict[str, dict[str, Any]] = {}
+    for term in terms:
+        if term.eligible:
+            named.setdefault(term.state, {"state": term.state, "eligible": True, "within_s": term.within_s})
+    return tuple(named.values())
+
+
+def term_for(terms: Iterable[FeeTerm], *, state: str, starts_at: datetime | None, now: datetime) -> FeeTerm:
+    """The term that counts now: the first that fits; cancelling is free where none does.
+
+    A no-show without a term of its own costs what cancelling at the last moment would; waiting for approval is free.
+    Charging now begins at once, so that no minutes are left.
+    """
+    known = tuple(terms)
+    minutes = _minutes_before(starts_at, now)
+    for wanted in (state, READY) if state == NO_SHOW_STATE else (state,):
+        found = next((term for term in known if term.fits(wanted, minutes)), None)
+        if found is not None:
+            return found
+    return FREE
+
+
+def _minutes_before(starts_at: datetime | None, now: datetime) -> int:
+    return max(0, (starts_at - now) // timedelta(minutes=1)) if starts_at is not None else 0

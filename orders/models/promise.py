@@ -29,6 +29,7 @@ class Order(models.Model):
 
         NONE = "none", "Not started"
         ORDER_INITIATED = "order-initiated", "Order initiated"
+        PENDING_APPROVAL = "pending-approval", "Waiting for approval"
         PAYMENT_COMPLETED = "payment-completed", "Payment completed"
         CHARGING_STARTING = "charging-starting", "Charging is starting"
         CHARGING_STARTED = "charging-started", "Charging started"
@@ -38,6 +39,7 @@ class Order(models.Model):
         CHARGING_ENDED = "charging-ended", "Charging ended"
         CHARGER_ERROR = "charger-error", "Charger fault"
         ORDER_CANCELLED = "order-cancelled", "Order cancelled"
+        NO_SHOW = "no-show", "The driver did not come"
 
     class Quantity(models.TextChoices):
         ENERGY = "energy", "Energy (Wh)"
@@ -60,6 +62,9 @@ class Order(models.Model):
     customer = models.JSONField(default=dict, blank=True)
     context = models.JSONField(default=dict, help_text="What unsolicited callbacks copy from the request.")
     cancellation = models.JSONField(default=dict, blank=True)
+    rules = models.JSONField(default=dict, blank=True, help_text="The operator's rules as they were promised.")
+    may_redirect = models.BooleanField(default=False, help_text="May be moved to another connector without asking.")
+    code_tries = models.PositiveSmallIntegerField(default=0, help_text="Wrong start codes so far.")
     created_at = models.DateTimeField(db_default=Now())
     updated_at = models.DateTimeField(db_default=Now())
     confirmed_at = models.DateTimeField(null=True, blank=True)
@@ -128,7 +133,9 @@ class Reservation(models.Model):
     order = models.ForeignKey(Order, on_delete=models.CASCADE, related_name="reservations")
     connector = models.ForeignKey(Connector, on_delete=models.PROTECT, related_name="reservations")
     evse_id = models.BigIntegerField(help_text="The EVSE serves one vehicle at a time, whichever connector.")
-    during = DateTimeRangeField()
+    during = DateTimeRangeField(help_text="The customer's own time.")
+    buffer_s = models.PositiveIntegerField(default=0, help_text="Kept free afterwards, s.")
+    blocked = DateTimeRangeField(editable=False, help_text="`during` and the buffer; the database fills it in.")
     state = models.CharField(max_length=9, choices=State, default=State.HELD)
     held_until = models.DateTimeField(null=True, blank=True)
     created_at = models.DateTimeField(db_default=Now())
@@ -144,7 +151,7 @@ class Reservation(models.Model):
                 name="reservation_no_overlap",
                 expressions=[
                     (Func(F("evse_id"), F("evse_id"), Value("[]"), function="int8range"), RangeOperators.OVERLAPS),
-                    ("during", RangeOperators.OVERLAPS),
+                    ("blocked", RangeOperators.OVERLAPS),
                 ],
                 condition=Q(state__in=["held", "confirmed", "active"]),
             ),
