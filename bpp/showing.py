@@ -14,6 +14,7 @@ from bpp import messages as m
 from catalog.models import Connector, Evse, Operator, Station
 from core.money import Money, from_paise, total
 from fulfillment.models import Session
+from fulfillment.selectors import meter_points
 from orders import selectors as order_selectors
 from orders.models import Order, Payment, Quote, Terms
 from orders.services.consent import declarable, form_token, standing, terms_id
@@ -208,7 +209,9 @@ def _running_quote(order: Order, quote: Quote, session: Session | None, now: dat
     """The cost so far of a session that runs, by the bill's own rule; None where nothing was delivered yet."""
     if session is None or order.state != Order.State.ACTIVE or session.started_at is None or not session.energy_wh:
         return None
-    lines = order_selectors.running_total(order, session.energy_wh, started_at=session.started_at, now=now)
+    lines = order_selectors.running_total(
+        order, session.energy_wh, started_at=session.started_at, now=now, readings=meter_points(session)
+    )
     shown = tuple(m.Line(line.code, line.amount, line.energy_wh, line.note) for line in lines)
     return m.QuoteView(str(quote.number), total((line.amount for line in lines), quote.currency), shown)
 

@@ -7,17 +7,31 @@ from zoneinfo import ZoneInfo, available_timezones
 
 from django import forms
 
-from catalog.models import Connector, Evse, Station, Tariff
+from catalog.models import Connector, Evse, Operator, Station, Tariff
 from catalog.opening import OpeningFault, opening
-from catalog.tariffs import TariffFault, schedule
+from catalog.tariffs import TariffFault, price_limit, schedule
+from catalog.taxes import TaxFault, read_rates
 
 if TYPE_CHECKING:
+    OperatorBase = forms.ModelForm[Operator]
     StationBase = forms.ModelForm[Station]
     TariffBase = forms.ModelForm[Tariff]
     ConnectorBase = forms.ModelForm[Connector]
     EvseBase = forms.ModelForm[Evse]
 else:
-    StationBase = TariffBase = ConnectorBase = EvseBase = forms.ModelForm
+    OperatorBase = StationBase = TariffBase = ConnectorBase = EvseBase = forms.ModelForm
+
+
+class OperatorForm(OperatorBase):
+    """An operator; its rates of tax must be readable by the rule that taxes with them."""
+
+    def clean_gst_rates(self) -> Any:
+        rates = self.cleaned_data["gst_rates"] or []
+        try:
+            read_rates(rates)
+        except TaxFault as fault:
+            raise forms.ValidationError(str(fault)) from fault
+        return rates
 
 
 class StationForm(StationBase):
@@ -62,6 +76,19 @@ class TariffForm(TariffBase):
         except TariffFault as fault:
             raise forms.ValidationError(str(fault)) from fault
         return elements
+
+    def clean_min_price(self) -> Any:
+        return self._limit("min_price")
+
+    def clean_max_price(self) -> Any:
+        return self._limit("max_price")
+
+    def _limit(self, name: str) -> Any:
+        try:
+            limit = price_limit(self.cleaned_data[name], name)
+        except TariffFault as fault:
+            raise forms.ValidationError(str(fault)) from fault
+        return limit.row() if limit else None
 
 
 class EvseForm(EvseBase):

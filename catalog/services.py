@@ -167,6 +167,8 @@ def save_tariff(operator: Operator, data: TariffData, report: ImportReport) -> N
         "elements": data.elements,
         "green": data.green,
         "description": data.description,
+        "min_price": data.min_price.row() if data.min_price else None,
+        "max_price": data.max_price.row() if data.max_price else None,
     }
     if data.gst_percent is not None:
         values["gst_percent"] = data.gst_percent

@@ -15,7 +15,7 @@ from core.errors import NotFound
 from core.money import Money, from_paise
 from orders import terms
 from orders.models import Order, Payment, Quote, Reservation
-from orders.pricing import Line, Price, average_power_w, price, terms_from, time_for_energy
+from orders.pricing import Line, MeterPoint, Price, price, session_segments, terms_from, time_for_energy
 
 LIVE = (Reservation.State.HELD, Reservation.State.CONFIRMED, Reservation.State.ACTIVE)
 EARTH_RADIUS_M = 6_371_008.8
@@ -86,16 +86,34 @@ def refund_terms(order: Order) -> tuple[dict[str, Any], ...]:
     return terms.refund_terms()
 
 
-def bill_price(order: Order, *, energy_wh: int, started_at: datetime, ended_at: datetime) -> Price:
-    """What a delivered energy costs under the terms of the order's offer, spread evenly over the session."""
-    power_w = average_power_w(energy_wh, started_at=started_at, ended_at=ended_at, limit_w=order.connector.max_power_w)
-    promised = terms_from(offer_quote(order).tariff)
-    return price(promised, energy_wh=energy_wh, starts_at=started_at, power_w=power_w)
+def bill_price(
+    order: Order,
+    *,
+    energy_wh: int,
+    started_at: datetime,
+    ended_at: datetime,
+    readings: Iterable[MeterPoint] = (),
+    unplugged_at: datetime | None = None,
+) -> Price:
+    """What a delivered energy costs under the terms of the order's offer, by what the meter showed when."""
+    segments = session_segments(
+        readings,
+        energy_wh=energy_wh,
+        started_at=started_at,
+        ended_at=ended_at,
+        unplugged_at=unplugged_at,
+        limit_w=order.connector.max_power_w,
+    )
+    return price(terms_from(offer_quote(order).tariff), segments)
 
 
-def running_total(order: Order, energy_wh: int, *, started_at: datetime, now: datetime) -> list[Line]:
+def running_total(
+    order: Order, energy_wh: int, *, started_at: datetime, now: datetime, readings: Iterable[MeterPoint] = ()
+) -> list[Line]:
     """The cost so far, by the bill's own rule."""
-    return list(bill_price(order, energy_wh=energy_wh, started_at=started_at, ended_at=max(now, started_at)).lines)
+    ended_at = max(now, started_at)
+    bill = bill_price(order, energy_wh=energy_wh, started_at=started_at, ended_at=ended_at, readings=readings)
+    return list(bill.lines)
 
 
 def settlement(order: Order) -> Settlement:

@@ -21,7 +21,7 @@ from catalog.ocpi.fields import (
     unwrapped,
     written,
 )
-from catalog.tariffs import ENERGY, PARKING_TIME, Schedule, TariffFault, describe, schedule
+from catalog.tariffs import PriceLimit, TariffFault, describe, price_limit, schedule
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,6 +36,8 @@ class TariffData:
     green: bool = False
     gst_percent: Decimal | None = None
     description: str = ""
+    min_price: PriceLimit | None = None
+    max_price: PriceLimit | None = None
 
 
 def read_tariffs(document: object, reading: Reading, now: datetime) -> list[TariffData]:
@@ -58,7 +60,7 @@ def tariff_document(data: TariffData, last_updated: datetime) -> dict[str, Any]:
         | {
             "price_components": [
                 component
-                | {"price": float(component["price"]), "step_size": 1}
+                | {"price": float(component["price"]), "step_size": int(component.get("step_size") or 1)}
                 | ({} if data.gst_percent is None else {"vat": float(data.gst_percent)})
                 for component in element["price_components"]
             ]
@@ -72,6 +74,9 @@ def tariff_document(data: TariffData, last_updated: datetime) -> dict[str, Any]:
         "tariff_alt_text": [{"language": "en", "text": data.description}],
         "last_updated": written(last_updated),
     }
+    for name, limit in (("min_price", data.min_price), ("max_price", data.max_price)):
+        if limit is not None:
+            document[name] = {part: float(amount) for part, amount in limit.row().items()}
     if data.green:
         document["energy_mix"] = {"is_green_energy": True}
     return document
@@ -82,18 +87,15 @@ def _tariff(entry: Mapping[str, Any], path: str, reading: Reading, *, now: datet
     currency = entry.get("currency")
     if not isinstance(currency, str) or not re.fullmatch(r"[A-Z]{3}", currency):
         raise Refused(f"{path}.currency", f"{shown(currency)} is not a currency; write three letters, such as INR")
-    for name in ("min_price", "max_price"):
-        if entry.get(name) is not None:
-            raise Refused(f"{path}.{name}", f"{shown(entry[name])}: a least or greatest total is not supported")
     _check_period(entry, path, reading, now=now)
     try:
         plan = schedule(entry.get("elements") or [])
+        limits = {name: price_limit(entry.get(name), name) for name in ("min_price", "max_price")}
     except TariffFault as fault:
         raise Refused(f"{path}.{fault.path}", fault.text) from fault
-    if not any(ENERGY in element.prices for element in plan.elements):
+    if not plan.by_energy:
         raise Refused(f"{path}.elements", "no ENERGY price; charging is sold by the kWh")
     gst = _gst(entry["elements"], path)
-    _note_unbilled(entry["elements"], plan, path, reading)
     words = display_text(entry.get("tariff_alt_text")) or describe(plan, currency)
     mix = entry.get("energy_mix")
     return TariffData(
@@ -105,6 +107,7 @@ def _tariff(entry: Mapping[str, Any], path: str, reading: Reading, *, now: datet
         green=isinstance(mix, Mapping) and mix.get("is_green_energy") is True,
         gst_percent=gst,
         description=words,
+        **limits,
     )
 
 
@@ -118,14 +121,6 @@ def _check_period(entry: Mapping[str, Any], path: str, reading: Reading, *, now:
     if ends:
         note = "holds until replaced: import the next tariff when this one ends"
         reading.notes.append(Remark(f"{path}.end_date_time", note))
-
-
-def _note_unbilled(elements: list[Any], plan: Schedule, path: str, reading: Reading) -> None:
-    """Say where a bill will be lower than OCPI's: steps are not rounded up, and parking is not billed."""
-    if any((component.get("step_size") or 1) != 1 for element in elements for component in element["price_components"]):
-        reading.notes.append(Remark(f"{path}.elements", "step_size is not applied: energy is billed to the Wh"))
-    if any(PARKING_TIME in element.prices for element in plan.elements):
-        reading.notes.append(Remark(f"{path}.elements", "PARKING_TIME is shown but not billed"))
 
 
 def _gst(elements: list[Any], path: str) -> Decimal | None:
@@ -147,9 +142,16 @@ def _canonical(elements: list[Any]) -> list[dict[str, Any]]:
     """The elements with what we use, prices as texts, since a JSON number may lose digits."""
     kept: list[dict[str, Any]] = []
     for element in elements:
-        components = [
-            {"type": component["type"], "price": str(component["price"])} for component in element["price_components"]
-        ]
+        components = [_component(component) for component in element["price_components"]]
         limits = {name: value for name, value in (element.get("restrictions") or {}).items() if value is not None}
         kept.append({"price_components": components} | ({"restrictions": plain(limits)} if limits else {}))
+    return kept
+
+
+def _component(component: Mapping[str, Any]) -> dict[str, Any]:
+    kept = {"type": component["type"], "price": str(component["price"])}
+    for name, usual in (("step_size", 1), ("grace", 0)):
+        value = int(component.get(name) or usual)
+        if value != usual:
+            kept[name] = value
     return kept

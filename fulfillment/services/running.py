@@ -13,6 +13,7 @@ from fulfillment import metering, states
 from fulfillment.drivers.base import Ack
 from fulfillment.metering import Limits, Register
 from fulfillment.models import Reading, Session
+from fulfillment.selectors import meter_points
 from fulfillment.services.emitting import emit, session_data
 from orders import services as orders
 from orders.models import Order
@@ -84,6 +85,7 @@ def finish(order: Order, session: Session, ack: Ack | None, *, now: datetime, ne
         now=now,
         reason=(session.fault if failed else session.stop_reason) or "ended",
         actor=STATION,
+        readings=meter_points(session),
     )
     if not failed:
         show_evse(session, Evse.Status.FINISHING, now)

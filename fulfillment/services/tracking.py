@@ -21,6 +21,7 @@ from django.utils.crypto import salted_hmac
 from catalog.tariffs import describe
 from core.money import from_paise, total
 from fulfillment.models import Reading, Session, TrackLink
+from fulfillment.selectors import meter_points
 from fulfillment.services.running import reached_at
 from orders import selectors as order_selectors
 from orders.models import Order, Quote
@@ -225,7 +226,9 @@ def _cost(order: Order, session: Session | None, quote: Quote, *, now: datetime)
         return "0.00"
     if order.state != Order.State.ACTIVE:
         return from_paise(quote.total_paise, quote.currency).wire
-    lines = order_selectors.running_total(order, session.energy_wh, started_at=session.started_at, now=now)
+    lines = order_selectors.running_total(
+        order, session.energy_wh, started_at=session.started_at, now=now, readings=meter_points(session)
+    )
     return total((line.amount for line in lines), quote.currency).wire
 
 

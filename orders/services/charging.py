@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -10,6 +10,7 @@ from django.db import transaction
 
 from core.errors import Invalid, NotAllowed
 from orders.models import Order, Quote
+from orders.pricing import MeterPoint
 from orders.selectors import bill_price, offer_quote
 from orders.services.cancel import close_cancelled
 from orders.services.holds import release, take
@@ -75,17 +76,19 @@ def complete_order(
     now: datetime,
     reason: str,
     actor: str,
+    readings: Sequence[MeterPoint] = (),
 ) -> Order:
     """Close the order with the bill for what the meter says was delivered, under the terms of the offer.
 
-    `energy_wh` is meter stop less meter start. Told again it is the same order.
+    `energy_wh` is meter stop less meter start, `readings` what the meter showed in between, by which the bill is
+    divided among the prices of the tariff. Told again it is the same order.
     Raises NotAllowed `not-in-this-state`, Invalid `update-inconsistent` for a meter or clock that runs backwards.
     """
     order = lock_order(order_id)
     if order.state == Order.State.COMPLETE:
         return order
     _refuse_closed(order)
-    _bill(order, energy_wh=energy_wh, started_at=started_at, ended_at=ended_at, now=now)
+    _bill(order, energy_wh=energy_wh, started_at=started_at, ended_at=ended_at, now=now, readings=readings)
     _close(order, F.CHARGING_ENDED, energy_wh=energy_wh, now=now, reason=reason, actor=actor)
     return order
 
@@ -100,6 +103,7 @@ def mark_failed(
     energy_wh: int = 0,
     started_at: datetime | None = None,
     ended_at: datetime | None = None,
+    readings: Sequence[MeterPoint] = (),
 ) -> Order:
     """The station broke down: without energy the order is cancelled by us with a full refund, else billed to the meter.
 
@@ -120,7 +124,8 @@ def mark_failed(
             fulfillment=F.CHARGER_ERROR,
         )
         return order
-    _bill(order, energy_wh=energy_wh, started_at=started_at or now, ended_at=ended_at or now, now=now)
+    started_at, ended_at = started_at or now, ended_at or now
+    _bill(order, energy_wh=energy_wh, started_at=started_at, ended_at=ended_at, now=now, readings=readings)
     _close(order, F.CHARGER_ERROR, energy_wh=energy_wh, now=now, reason=reason, actor=actor)
     return order
 
@@ -151,7 +156,15 @@ def _move(order: Order, to: F, *, now: datetime, actor: str, data: Data | None, 
     record(order, to.value, now=now, actor=actor, fulfillment=to, public=public, data=data)
 
 
-def _bill(order: Order, *, energy_wh: int, started_at: datetime, ended_at: datetime, now: datetime) -> None:
+def _bill(
+    order: Order,
+    *,
+    energy_wh: int,
+    started_at: datetime,
+    ended_at: datetime,
+    now: datetime,
+    readings: Sequence[MeterPoint],
+) -> None:
     if energy_wh < 0 or ended_at < started_at:
         raise Invalid(
             "update-inconsistent",
@@ -159,7 +172,7 @@ def _bill(order: Order, *, energy_wh: int, started_at: datetime, ended_at: datet
             "backwards",
             path="order.fulfillments[0]",
         )
-    price = bill_price(order, energy_wh=energy_wh, started_at=started_at, ended_at=ended_at)
+    price = bill_price(order, energy_wh=energy_wh, started_at=started_at, ended_at=ended_at, readings=readings)
     set_quote(order, Quote.Kind.BILL, price=price, tariff=offer_quote(order).tariff, now=now)
 
 

@@ -5,15 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from django.conf import settings
 
+from catalog.gstin import state_code
 from catalog.models import Connector, Evse, Operator
-from catalog.tariffs import TariffFault
+from catalog.tariffs import TariffFault, price_limit
+from catalog.taxes import Rate, TaxFault, rate_on, read_rates
 from core.errors import Invalid, NotFound, Unavailable
 from core.money import from_paise
 from orders.models import Order, Reservation
-from orders.pricing import Price, Terms, energy_for_amount, energy_in_time, price, time_for_energy
+from orders.pricing import Price, Terms, assumed, energy_for_amount, energy_in_time, price, time_for_energy
 from orders.services.holds import BUFFER_S, LIVE, busy, wanted_range
 
 ITEM_PATH = "order.items[0].id"
@@ -56,13 +59,19 @@ class Plan:
 def plan_for(wish: Wish, *, now: datetime) -> Plan:
     """Resolve and price a wish. Raises DomainError naming what cannot be sold and why."""
     connector = resolve_connector(wish.operator_code, wish.item_id, evse_uid=wish.evse_uid)
-    terms = current_terms(connector)
     begins_at = max(wish.starts_at or now, now)
+    terms = current_terms(connector, at=begins_at)
     window_s = _window_s(wish, begins_at, now)
     kind, quantity = _quantity(wish, window_s)
     limit_s = min(window_s or settings.MAX_SESSION_S, settings.MAX_SESSION_S)
     energy_wh = _energy_wh(connector, terms, kind=kind, quantity=quantity, begins_at=begins_at, limit_s=limit_s)
-    made = priced(terms, energy_wh=energy_wh, starts_at=begins_at, power_w=connector.max_power_w)
+    made = priced(
+        terms,
+        energy_wh=energy_wh,
+        starts_at=begins_at,
+        power_w=connector.max_power_w,
+        voltage_v=connector.max_voltage_v,
+    )
     ends_at = wish.ends_at
     if wish.starts_at is not None and ends_at is None:
         ends_at = begins_at + timedelta(seconds=time_for_energy(energy_wh, connector.max_power_w) + BUFFER_S)
@@ -97,25 +106,40 @@ def resolve_connector(operator_code: str, item_id: str, *, evse_uid: str = "") -
     return connector
 
 
-def current_terms(connector: Connector) -> Terms:
-    """The terms of the connector's tariff as they are now. Raises Unavailable `no-tariff`."""
-    tariff = connector.tariff
+def current_terms(connector: Connector, *, at: datetime) -> Terms:
+    """The terms of the connector's tariff as they are now, with the tax of the day of `at`.
+
+    Raises Unavailable `no-tariff`.
+    """
+    tariff, station = connector.tariff, connector.evse.station
     if tariff is None:
         raise no_tariff(connector.item_id, "it has no tariff")
-    return Terms(
-        code=tariff.code,
-        name=tariff.name,
-        currency=tariff.currency,
-        elements=tariff.elements,
-        gst_percent=tariff.gst_percent,
-        time_zone=connector.evse.station.time_zone,
-    )
+    day = at.astimezone(ZoneInfo(station.time_zone)).date()
+    try:
+        rates = read_rates(station.operator.gst_rates)
+        rate = rate_on(rates, day, otherwise=Rate(tariff.gst_percent, station.operator.sac))
+        return Terms(
+            code=tariff.code,
+            name=tariff.name,
+            currency=tariff.currency,
+            elements=tariff.elements,
+            gst_percent=rate.percent,
+            time_zone=station.time_zone,
+            min_price=price_limit(tariff.min_price, "min_price"),
+            max_price=price_limit(tariff.max_price, "max_price"),
+            sac=rate.sac,
+            supplier_state=station.operator.state_code,
+            place_state=state_code(station.state),
+        )
+    except (TariffFault, TaxFault) as err:
+        raise no_tariff(tariff.code, f"its tariff or tax cannot be read: {err.path}") from err
 
 
-def priced(terms: Terms, *, energy_wh: int, starts_at: datetime, power_w: int) -> Price:
+def priced(terms: Terms, *, energy_wh: int, starts_at: datetime, power_w: int, voltage_v: int = 0) -> Price:
     """The price of an offer, never nothing. Raises Unavailable `no-tariff` or `quantity-unavailable`."""
     try:
-        made = price(terms, energy_wh=energy_wh, starts_at=starts_at, power_w=power_w)
+        wished = assumed(energy_wh=energy_wh, starts_at=starts_at, power_w=power_w, voltage_v=voltage_v)
+        made = price(terms, wished)
     except TariffFault as err:
         raise no_tariff(terms.code, f"its tariff cannot be read: {err.path}") from err
     if made.total.amount <= 0:
@@ -203,7 +227,14 @@ def _energy_wh(
     if kind == Order.Quantity.MONEY:
         amount = from_paise(quantity, terms.currency)
         try:
-            energy_wh = energy_for_amount(terms, amount, starts_at=begins_at, power_w=power_w, limit_wh=limit_wh)
+            energy_wh = energy_for_amount(
+                terms,
+                amount,
+                starts_at=begins_at,
+                power_w=power_w,
+                limit_wh=limit_wh,
+                voltage_v=connector.max_voltage_v,
+            )
         except TariffFault as err:
             raise no_tariff(connector.item_id, f"its tariff cannot be read: {err.path}") from err
     elif kind == Order.Quantity.TIME:
