@@ -14,6 +14,8 @@ from catalog.deeds import DeedsMixin
 from catalog.tenancy import Area, LogAdmin, OwnRelatedFilter
 from catalog.wording import kwh, rupees
 from orders.models import Order, OrderEvent, Payment, Quote, Reservation
+from orders.terms_admin import ConsentAdmin as ConsentAdmin
+from orders.terms_admin import TermsAdmin as TermsAdmin
 
 STATE_TONES = {
     Order.State.DRAFT: "default",
