@@ -59,7 +59,7 @@ class OperatorAdmin(TenantAdmin):
         return reach_of(request.user).everything
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
-        return () if reach_of(request.user).everything else ("code", "active", "gstin")
+        return () if reach_of(request.user).everything else ("code", "active", "gstin", "state_code", "invoice_prefix")
 
 
 @admin.register(OperatorStaff)

@@ -5,12 +5,18 @@ from __future__ import annotations
 from decimal import Decimal
 
 from django.conf import settings
+from django.core.exceptions import ValidationError
 from django.core.validators import MaxValueValidator, MinValueValidator, RegexValidator
 from django.db import models
 from django.db.models import Q
-from django.db.models.functions import Now
+from django.db.models.functions import Left, Now
+
+from catalog.gstin import FORM as GSTIN_FORM
+from catalog.gstin import STATES, gstin_fault
 
 CODE = RegexValidator(r"^[A-Za-z0-9][A-Za-z0-9._*-]{0,63}$", "Use letters, digits and . _ * - only.")
+SAC = RegexValidator(r"^99[0-9]{4}$", "A service accounting code has six digits and begins with 99.")
+PREFIX = RegexValidator(r"^[A-Z0-9]{1,2}$", "Use one or two capital letters or digits.")
 
 
 class Operator(models.Model):
@@ -23,7 +29,23 @@ class Operator(models.Model):
     support_email = models.EmailField(blank=True, default="")
     support_url = models.URLField(blank=True, default="")
     logo_url = models.URLField(blank=True, default="")
-    gstin = models.CharField(max_length=15, blank=True, default="")
+    gstin = models.CharField("GSTIN", max_length=15, blank=True, default="")
+    legal_name = models.CharField(max_length=200, blank=True, default="", help_text="As registered for GST.")
+    address = models.CharField(
+        "registered address", max_length=400, blank=True, default="", help_text="As registered for GST."
+    )
+    state_code = models.CharField(
+        "state of registration", max_length=2, blank=True, default="", choices=list(STATES.items())
+    )
+    sac = models.CharField(
+        "SAC", max_length=8, default="998714", validators=[SAC], help_text="Service accounting code of charging."
+    )
+    invoice_prefix = models.CharField(
+        max_length=2,
+        default="VB",
+        validators=[PREFIX],
+        help_text="Begins every invoice number; another one for each operator of the same GSTIN.",
+    )
     gst_rates = models.JSONField(
         default=list,
         blank=True,
@@ -33,8 +55,31 @@ class Operator(models.Model):
     active = models.BooleanField(default=True)
     updated_at = models.DateTimeField(db_default=Now(), editable=False)
 
+    class Meta:
+        constraints = [
+            models.CheckConstraint(condition=Q(gstin="") | Q(gstin__regex=GSTIN_FORM), name="operator_gstin"),
+            models.CheckConstraint(
+                condition=Q(gstin="") | Q(state_code=Left("gstin", 2)), name="operator_state_of_gstin"
+            ),
+            models.UniqueConstraint(
+                fields=["gstin", "invoice_prefix"], condition=~Q(gstin=""), name="operator_invoice_prefix",
+                violation_error_message="Another operator of this GSTIN numbers its invoices with this prefix.",
+            ),
+        ]  # fmt: skip
+
     def __str__(self) -> str:
         return self.name
+
+    def clean(self) -> None:
+        """Refuse a GSTIN that cannot be one, or that is of another state."""
+        fault = gstin_fault(self.gstin) if self.gstin else ""
+        if fault:
+            raise ValidationError(fault)
+        if self.gstin and self.state_code != self.gstin[:2]:
+            state = STATES[self.gstin[:2]]
+            raise ValidationError(
+                f"The GSTIN was given in {state}: choose that state of registration, or check the GSTIN."
+            )
 
 
 class OperatorStaff(models.Model):

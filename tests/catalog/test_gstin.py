@@ -1,0 +1,91 @@
+"""Which GSTINs are believed?"""
+
+from __future__ import annotations
+
+import pytest
+from django.core.exceptions import ValidationError
+from django.db import IntegrityError, transaction
+
+from catalog.gstin import STATES, check_character, gstin_fault, state_code
+from catalog.models import Operator
+
+GOOD = ["27AAPFU0939F1ZV", "29AAGCB7383J1Z4", "37AADCS0472N1Z1"]
+
+
+@pytest.mark.parametrize("text", GOOD)
+def test_gstin_in_use_is_believed(text: str) -> None:
+    assert gstin_fault(text) == ""
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", "15 signs"),
+        ("29AAGCB7383J1Z", "15 signs"),
+        ("29aagcb7383j1z4", "15 signs"),
+        ("29AAGCB7383J1Z4\n", "15 signs"),
+        ("29AAGCB7383J0Z4", "15 signs"),
+        ("29AAGCB7383J1Y4", "15 signs"),
+        ("25AAGCB7383J1Z4", "no state"),
+        ("00AAGCB7383J1Z4", "no state"),
+        ("29AAGCB7383J1Z5", "ask for 4"),
+        ("29AAGCB7338J1Z4", "mistyped"),
+    ],
+)
+def test_gstin_that_cannot_be_is_refused_with_the_reason(text: str, said: str) -> None:
+    assert said in gstin_fault(text)
+
+
+@pytest.mark.parametrize("text", GOOD)
+def test_every_single_wrong_sign_is_noticed(text: str) -> None:
+    for place in range(14):
+        for sign in "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ":
+            if sign != text[place]:
+                assert check_character(text[:place] + sign + text[place + 1 : 14]) != text[14]
+
+
+@pytest.mark.parametrize(
+    ("name", "code"),
+    [("Karnataka", "29"), ("  tamil  NADU ", "33"), ("29", "29"), ("Orissa", "21"), ("", ""), ("Mysore", "")],
+)
+def test_state_is_known_by_name_or_code(name: str, code: str) -> None:
+    assert state_code(name) == code
+
+
+def test_every_state_is_found_by_its_own_name() -> None:
+    assert {code: state_code(name) for code, name in STATES.items()} == {code: code for code in STATES}
+
+
+def test_operator_with_a_mistyped_gstin_is_refused() -> None:
+    operator = Operator(code="x", name="x", gstin="29AAGCB7383J1Z5", state_code="29")
+    with pytest.raises(ValidationError, match="ask for 4"):
+        operator.clean()
+
+
+def test_operator_of_another_state_than_its_gstin_is_refused() -> None:
+    operator = Operator(code="x", name="x", gstin="29AAGCB7383J1Z4", state_code="33")
+    with pytest.raises(ValidationError, match="Karnataka"):
+        operator.clean()
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    "facts",
+    [
+        {"gstin": "29AAGCB7383J1Z", "state_code": "29"},
+        {"gstin": "29AAGCB7383J1Z4", "state_code": "33"},
+        {"gstin": "29AAGCB7383J1Z4"},
+    ],
+)
+def test_database_refuses_a_gstin_without_its_form_or_state(facts: dict[str, str]) -> None:
+    with pytest.raises(IntegrityError), transaction.atomic():
+        Operator.objects.create(code="x", name="x", **facts)
+
+
+@pytest.mark.django_db
+def test_two_operators_of_one_gstin_need_two_prefixes() -> None:
+    facts = {"gstin": "29AAGCB7383J1Z4", "state_code": "29"}
+    Operator.objects.create(code="a", name="a", **facts)
+    with pytest.raises(IntegrityError), transaction.atomic():
+        Operator.objects.create(code="b", name="b", **facts)
+    Operator.objects.create(code="c", name="c", invoice_prefix="VC", **facts)
