@@ -178,7 +178,9 @@ class _Demo:
 
     def _seed(self, group: Group) -> str:
         group.manage("seed_city", "--powers", str(self._powers))
-        return last_line(self.where.log / "manage.log")
+        said = last_line(self.where.log / "manage.log")
+        group.manage("seed_terms")
+        return said
 
     @property
     def _powers(self) -> Path:

@@ -12,7 +12,7 @@ import uuid
 from dataclasses import dataclass, field
 from typing import Any
 
-from sandbox import wishes
+from sandbox import forms, wishes
 from sandbox.endpoint import Endpoint, Network, Peer, Sent
 from sandbox.exchanges import Received, Wanted
 from sandbox.offers import Offer
@@ -84,13 +84,32 @@ class Buyer(Endpoint):
         deal = self.deal(transaction_id)
         return await self._say(deal, "init", wishes.init(deal.selected, collected_by=collected_by))
 
+    async def agree(self, transaction_id: str, *, language: str = "en") -> list[str]:
+        """Let the customer agree to the terms on the form that on_init named; returns the boxes ticked, maybe none.
+
+        Raises FormError where the form is refused.
+        """
+        url = forms.asked(self.deal(transaction_id).order)
+        return await forms.agree(self.http, url, language=language) if url else []
+
     async def confirm(
-        self, transaction_id: str, *, reference: str = "", payments: list[dict[str, Any]] | None = None
+        self,
+        transaction_id: str,
+        *,
+        reference: str = "",
+        payments: list[dict[str, Any]] | None = None,
+        consents: list[dict[str, Any]] | None = None,
     ) -> Sent:
-        """Order, with the payment that on_init asked for made under `reference` (or with these payments)."""
+        """Order, with the payment that on_init asked for made under `reference` (or with these payments).
+
+        `consents` are tag groups that declare what the customer agreed to, as `wishes.consents` makes them.
+        """
         deal = self.deal(transaction_id)
         made = wishes.payment(deal.order, reference=reference or f"pay-{uuid.uuid4().hex[:12]}")
-        return await self._say(deal, "confirm", wishes.confirm(deal.selected, payments or [made]))
+        message = wishes.confirm(deal.selected, payments or [made])
+        if consents:
+            message["order"]["tags"] = consents
+        return await self._say(deal, "confirm", message)
 
     async def status(self, transaction_id: str) -> Sent:
         """Ask how the order stands."""

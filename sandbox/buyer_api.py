@@ -15,6 +15,7 @@ from sandbox.answering import AckMode
 from sandbox.buyer import Buyer
 from sandbox.endpoint import Peer, Sent
 from sandbox.exchanges import Received
+from sandbox.forms import FormError
 from sandbox.offers import Offer, offers_in
 from sandbox.serving import bad_request, json_answer, json_body
 from sandbox.wishes import Amount, Window
@@ -42,7 +43,7 @@ class BuyerApi:
             "search": self._search,
             "select": self._select,
             "init": lambda it: buyer.init(it["transaction_id"], collected_by=it.get("collected_by", "BAP")),
-            "confirm": lambda it: buyer.confirm(it["transaction_id"], reference=it.get("reference", "")),
+            "confirm": self._confirm,
             "status": lambda it: buyer.status(it["transaction_id"]),
             "track": lambda it: buyer.track(it["transaction_id"]),
             "update_start": lambda it: buyer.update_start(it["transaction_id"]),
@@ -77,7 +78,7 @@ class BuyerApi:
         wishes = await json_body(request)
         try:
             sent = await self.actions[name](wishes)
-        except (KeyError, TypeError, ValueError) as err:
+        except (KeyError, TypeError, ValueError, FormError) as err:
             return bad_request(f"{name} cannot be sent: {err}")
         answer = await self._answer_to(sent, wait_s=float(wishes.get("wait_s", 10)))
         content: dict[str, Any] = {"sent": asdict(sent) | {"error": sent.error}, "answer": None, "offers": []}
@@ -114,6 +115,12 @@ class BuyerApi:
             window=Window(str(wishes.get("starts_at") or ""), str(wishes.get("ends_at") or "")),
             transaction_id=str(wishes.get("transaction_id") or ""),
         )
+
+    async def _confirm(self, wishes: Wishes) -> Sent:
+        """Confirm; the customer agrees to the terms first, unless `agree` is false."""
+        if wishes.get("agree", True):
+            await self.buyer.agree(wishes["transaction_id"])
+        return await self.buyer.confirm(wishes["transaction_id"], reference=wishes.get("reference", ""))
 
     async def _cancel(self, wishes: Wishes) -> Sent:
         return await self.buyer.cancel(

@@ -16,7 +16,7 @@ from typing import Any
 import aiohttp
 import orjson
 
-from sandbox import expectations
+from sandbox import expectations, forms
 from sandbox.offers import Offer
 from sandbox.wishes import Amount
 
@@ -268,6 +268,8 @@ def _say_terms(order: dict[str, Any]) -> None:
         f"quote holds for {(order.get('quote') or {}).get('ttl')}, "
         f"{len(order.get('cancellation_terms') or [])} cancellation terms"
     )
+    if url := forms.asked(order):
+        say(f"             the customer agrees to the terms at {url}")
 
 
 def _total(order: dict[str, Any]) -> str:

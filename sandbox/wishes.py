@@ -73,6 +73,21 @@ def confirm(selected: dict[str, Any], payments: list[dict[str, Any]]) -> dict[st
     return {"order": _with_customer(selected["order"]) | {"billing": BILLING, "payments": payments}}
 
 
+def consents(on_init: dict[str, Any], *, accepted_at: str) -> list[dict[str, Any]]:
+    """The word that the customer agreed to every required text that an on_init order names, at an RFC 3339 time."""
+    declared = []
+    for group in on_init.get("tags") or []:
+        told = {tag["descriptor"]["code"]: tag["value"] for tag in group.get("list") or []}
+        if group.get("descriptor", {}).get("code") != "terms" or told.get("terms-required") != "true":
+            continue
+        values = {code: told[code] for code in ("terms-id", "terms-version", "terms-hash")} | {
+            "accepted-at": accepted_at
+        }
+        tags = [{"descriptor": {"code": code}, "value": value} for code, value in values.items()]
+        declared.append({"descriptor": {"code": "terms-consent"}, "list": tags})
+    return declared
+
+
 def payment(on_init: dict[str, Any], *, reference: str, collected_by: str = "") -> dict[str, Any]:
     """The payment that an on_init order asks for, made, with the buyer's reference for it."""
     asked: dict[str, Any] = next(iter(on_init.get("payments") or []), {})
