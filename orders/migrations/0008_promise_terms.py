@@ -1,10 +1,11 @@
 """Gives promises their operator's rules, a buffer after each session, approval, no-show and deadlines."""
 
+from decimal import Decimal
+
 import django.contrib.postgres.fields.ranges
 import django.core.validators
 import django.db.models.deletion
 import django.db.models.functions.datetime
-from decimal import Decimal
 from django.contrib.postgres.constraints import ExclusionConstraint
 from django.db import migrations, models
 from django.db.models import F, Func, Q, Value

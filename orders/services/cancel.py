@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Literal
 
 from django.conf import settings
 from django.db import transaction
 
 from core.errors import NotAllowed, NotFound
-from orders.models import Order, Quote
-from orders.pricing import Price, cancelled, lines_from
+from core.money import from_paise
+from orders.changes import What, Who, may_change
+from orders.models import Order, Quote, Refund
+from orders.pricing import REFUND, Line, Price, lines_from
 from orders.selectors import offer_quote
+from orders.services.deadlines import drop_deadline
 from orders.services.holds import release
 from orders.services.ledger import lock_order, record, set_quote
+from orders.services.refunds import settle_order
+from orders.services.rules import order_rules, order_terms
 from orders.services.wish import OUT_OF_SERVICE
-from orders.states import CHARGING
-from orders.terms import CANCELLATION_REASONS, OTHER_REASON, fee_percent
+from orders.terms import CANCELLATION_REASONS, FREE, NO_SHOW_STATE, OTHER_REASON, FeeTerm, term_for
 
 By = Literal["CONSUMER", "PROVIDER"]
 REASON_PATH = "cancellation_reason_id"
@@ -39,7 +43,7 @@ def cancel_order(
     Raises NotFound `order-unknown` or `reason-unknown`, NotAllowed `cancel-forbidden` or `not-in-this-state`.
     """
     order = lock_order(order_id)
-    _check_cancellable(order)
+    _check_cancellable(order, Who.BUYER if by == "CONSUMER" else Who.OPERATOR)
     reason, words = _reason(reason_id, text)
     if soft:
         return order
@@ -52,7 +56,7 @@ def cancel_order(
 def cancellation_quote(order: Order, *, by: By, now: datetime) -> Quote:
     """What a cancellation would cost, as a quote that is not saved."""
     offer = offer_quote(order)
-    price = _price(order, offer, by)
+    price = _price(order, offer, cancellation_term(order, by=by, now=now))
     return Quote(
         order=order,
         kind=Quote.Kind.CANCELLATION,
@@ -65,13 +69,33 @@ def cancellation_quote(order: Order, *, by: By, now: datetime) -> Quote:
     )
 
 
+def cancellation_term(order: Order, *, by: By, now: datetime, state: str = "") -> FeeTerm:
+    """The term that a cancellation now would come under; `state` where it is not the fulfilment's own.
+
+    Free where we cancel, where the charger is out of service (whoever gives up then does not pay for our fault) and
+    within the free time after the confirmation; a driver who did not come has no free time.
+    """
+    did_not_come = state == NO_SHOW_STATE
+    if by == "PROVIDER" and not did_not_come:
+        return FREE
+    if order.connector.evse.status in OUT_OF_SERVICE:
+        return FREE
+    free_s = order_rules(order).free_cancel_s
+    if not did_not_come and order.confirmed_at and now < order.confirmed_at + timedelta(seconds=free_s):
+        return FREE
+    return term_for(order_terms(order), state=state or order.fulfillment, starts_at=order.starts_at, now=now)
+
+
 def close_cancelled(
     order: Order, *, by: By, reason_id: str, text: str, now: datetime, actor: str, fulfillment: Order.Fulfillment
 ) -> None:
     """Close a locked order as cancelled: quote with the refund, connector given back, one event."""
     offer = offer_quote(order)
-    set_quote(order, Quote.Kind.CANCELLATION, price=_price(order, offer, by), tariff=offer.tariff, now=now)
+    state = NO_SHOW_STATE if fulfillment == Order.Fulfillment.NO_SHOW else ""
+    term = cancellation_term(order, by=by, now=now, state=state)
+    set_quote(order, Quote.Kind.CANCELLATION, price=_price(order, offer, term), tariff=offer.tariff, now=now)
     release(order, now=now)
+    drop_deadline(order, now=now)
     order.closed_at = now
     order.cancellation = {"at": now.isoformat(), "by": by, "reason_id": reason_id, "text": text}
     record(
@@ -85,16 +109,17 @@ def close_cancelled(
         data={"by": by, "reason_id": reason_id},
         saved=("closed_at", "cancellation"),
     )
+    settle_order(order, reason=Refund.Reason.CANCELLED, now=now, actor=actor)
 
 
-def _check_cancellable(order: Order) -> None:
+def _check_cancellable(order: Order, who: Who) -> None:
     if order.state != Order.State.ACTIVE:
         raise NotAllowed(
             "not-in-this-state",
             f"order {order} is {order.state}; only an active order can be cancelled",
             path="order.status",
         )
-    if order.fulfillment in CHARGING:
+    if not may_change(who, What.CANCEL, state=order.state, fulfillment=order.fulfillment):
         raise NotAllowed(
             "cancel-forbidden",
             f"order {order} is at {order.fulfillment}; end the charging instead, the bill is for what was delivered",
@@ -111,8 +136,9 @@ def _reason(reason_id: str, text: str) -> tuple[str, str]:
     return reason, (text or CANCELLATION_REASONS.get(reason, ""))[:500]
 
 
-def _price(order: Order, offer: Quote, by: By) -> Price:
-    # Whoever cancels an order for a charger that is out of service does not pay for our fault.
-    broken = order.connector.evse.status in OUT_OF_SERVICE
-    percent = fee_percent(order.fulfillment, by_provider=by == "PROVIDER" or broken)
-    return cancelled(lines_from(offer.lines, offer.currency), fee_percent=percent, currency=offer.currency)
+def _price(order: Order, offer: Quote, term: FeeTerm) -> Price:
+    """What was promised, less a refund that leaves the fee; the fee is never above what was promised."""
+    lines = lines_from(offer.lines, offer.currency)
+    fee = from_paise(term.fee_paise(offer.total_paise), offer.currency)
+    refund = Line(REFUND, fee - from_paise(offer.total_paise, offer.currency), note=term.words)
+    return Price((*lines, refund), 0, offer.currency)

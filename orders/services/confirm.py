@@ -13,7 +13,10 @@ from typing import Any
 from django.db import transaction
 
 from core.errors import Invalid, NotAllowed
+from orders.balances import purse
 from orders.models import Order, Payment, Quote, Reservation
+from orders.services.approve import first_step, plan_ahead
+from orders.services.books import charged
 from orders.services.consent import Declared, require_consent
 from orders.services.holds import hold
 from orders.services.ledger import lock_transaction, record
@@ -73,9 +76,12 @@ def confirm_order(
         now=now,
         actor=bap_id,
         state=Order.State.ACTIVE,
-        fulfillment=Order.Fulfillment.PAYMENT_COMPLETED,
+        fulfillment=first_step(order),
         saved=("billing", "customer", "context", "code", "confirmed_at"),
     )
+    plan_ahead(order, now=now)
+    if paid:
+        _book(order, offer.payment, now)
     return order
 
 
@@ -121,6 +127,15 @@ def _keep_payment(payment: Payment, *, reference: str, paid: bool, now: datetime
     if paid:
         payment.status, payment.paid_at = Payment.Status.PAID, now
     payment.save(update_fields=["reference", "status", "paid_at", "updated_at"])
+
+
+def _book(order: Order, payment: Payment, now: datetime) -> None:
+    """What the buyer app collected is its debt; what we collect was booked when the provider told of it."""
+    ours = payment.collected_by == Payment.CollectedBy.BPP
+    if payment.amount_paise <= 0 or (ours and purse(order).paid):
+        return
+    by = Payment.CollectedBy(payment.collected_by)
+    charged(order, payment.amount_paise, by=by, reference=payment.reference, now=now, actor=order.bap_id)
 
 
 def _new_code() -> str:

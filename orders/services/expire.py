@@ -1,4 +1,4 @@
-"""Which offers and promises ran out, and which sessions need their connector longer?"""
+"""Which offers and promises ran out, which sessions need their connector longer, and whose moment has come?"""
 
 from __future__ import annotations
 
@@ -7,13 +7,21 @@ from datetime import datetime, timedelta
 from django.db import transaction
 
 from core.due import lock_next
-from orders.models import Order, Quote, Reservation
+from orders.models import Deadline, Order, Quote, Reservation
+from orders.services.approve import close_no_show, decide_overdue, remind
+from orders.services.deadlines import ACTOR, Deed, do_due
 from orders.services.holds import prolong, release
 from orders.services.ledger import record
+from orders.services.move import give_up
 
-ACTOR = "clock"
 PROLONG_AHEAD_S = 300
 PROLONG_BY_S = 1_800
+DEEDS: dict[str, Deed] = {
+    Deadline.Kind.APPROVAL: decide_overdue,
+    Deadline.Kind.REMINDER: remind,
+    Deadline.Kind.NO_SHOW: close_no_show,
+    Deadline.Kind.ANSWER: give_up,
+}
 
 
 def expire_due(now: datetime, limit: int = 100) -> int:
@@ -25,6 +33,11 @@ def expire_due(now: datetime, limit: int = 100) -> int:
         if not _expire_one(now):
             return done
     return limit
+
+
+def deadlines_due(now: datetime, limit: int = 100) -> int:
+    """Decide what was not approved in time, remind, close no-shows and what nobody answered; returns how many."""
+    return do_due(DEEDS, now=now, limit=limit)
 
 
 def prolong_due(now: datetime, limit: int = 100) -> int:

@@ -1,7 +1,8 @@
 """How is an EVSE promised to one order at a time, however many ask at once?
 
 Whoever changes what is promised of an EVSE first takes a lock on it (several in ascending order), so that promises
-queue up instead of deadlocking; the exclusion constraint is the proof, `ON CONFLICT DO NOTHING` the question.
+queue up instead of deadlocking; the exclusion constraint is the proof, `ON CONFLICT DO NOTHING` the question. It counts
+the time that the operator keeps free after each session as taken.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from django.db.backends.postgresql.psycopg_any import DateTimeTZRange
 from core.errors import Unavailable
 from orders.models import Order, Reservation
 from orders.pricing import time_for_energy
+from orders.services.rules import order_rules
 
 BUFFER_S = 900
 LIVE = (Reservation.State.HELD, Reservation.State.CONFIRMED, Reservation.State.ACTIVE)
@@ -51,6 +53,7 @@ def hold(order: Order, *, state: Reservation.State, held_until: datetime | None,
         connector=order.connector,
         evse_id=evse_id,
         during=DateTimeTZRange(starts_at, ends_at),
+        buffer_s=order_rules(order).buffer_s,
         state=state,
         held_until=held_until,
         created_at=now,

@@ -14,10 +14,21 @@ from orders.models import Order, Payment, Quote, Reservation
 from orders.services.holds import hold, release
 from orders.services.ledger import lock_transaction, record, set_quote
 from orders.services.payment import check_kind
+from orders.services.rules import check_bookable, order_rules, promised
 from orders.services.wish import Plan, Wish, check_free, plan_for
 
 PROMISED = (Order.State.ACTIVE, Order.State.COMPLETE, Order.State.CANCELLED)
-WISH_FIELDS = ("operator", "connector", "quantity_kind", "quantity", "energy_wh", "starts_at", "ends_at", "context")
+WISH_FIELDS = (
+    "operator",
+    "connector",
+    "quantity_kind",
+    "quantity",
+    "energy_wh",
+    "starts_at",
+    "ends_at",
+    "context",
+    "rules",
+)
 
 
 @transaction.atomic
@@ -39,7 +50,8 @@ def select_offer(
 
     `quantity` is Wh, paise (tax included) or seconds by `quantity_kind`; without one the whole window or our default.
     Raises NotFound (`provider-unknown`, `item-unknown`, `fulfillment-unknown`), Unavailable (`no-tariff`,
-    `quantity-unavailable`, `connector-busy`), Invalid, NotAllowed (`not-in-this-state`) once it is confirmed.
+    `quantity-unavailable`, `connector-busy`, `station-closed`), Invalid, NotAllowed (`booking-limit`, once it is
+    confirmed `not-in-this-state`).
     """
     order = lock_transaction(bap_id, transaction_id)
     _refuse_promised(order)
@@ -47,6 +59,7 @@ def select_offer(
     plan = plan_for(wish, now=now)
     order = order or _create(plan, bap_id=bap_id, transaction_id=transaction_id, context=context, now=now)
     _apply(order, plan, context=context)
+    _check_bookable(order, now=now)
     check_free(order, now=now)
     release(order, now=now)
     _save_draft(order, now=now)
@@ -70,6 +83,7 @@ def init_order(
     customer: dict[str, Any],
     collected_by: str = "",
     payment_type: str = "",
+    may_redirect: bool = False,
     context: dict[str, Any],
     now: datetime,
 ) -> Order:
@@ -93,8 +107,11 @@ def init_order(
     if quote is None:
         _apply(order, plan, context=context)
         quote = _offer(order, plan, now)
+    order.rules = promised(order.connector)
+    _check_bookable(order, now=now)
     check_free(order, now=now)
     order.billing, order.customer, order.context = billing, customer, context
+    order.may_redirect = may_redirect
     _save_initiated(order, now=now)
     hold(order, state=Reservation.State.HELD, held_until=quote.valid_until, now=now)
     _agree_payment(order, quote, collected_by=collector, kind=kind, now=now)
@@ -146,7 +163,11 @@ def _apply(order: Order, plan: Plan, *, context: dict[str, Any]) -> None:
     order.quantity_kind, order.quantity = plan.quantity_kind, plan.quantity
     order.energy_wh = plan.price.energy_wh
     order.starts_at, order.ends_at = plan.starts_at, plan.ends_at
-    order.context = context
+    order.context, order.rules = context, promised(plan.connector)
+
+
+def _check_bookable(order: Order, *, now: datetime) -> None:
+    check_bookable(order.connector, order_rules(order), starts_at=order.starts_at, ends_at=order.ends_at, now=now)
 
 
 def _save_draft(order: Order, *, now: datetime) -> None:
@@ -166,7 +187,7 @@ def _save_draft(order: Order, *, now: datetime) -> None:
 
 
 def _save_initiated(order: Order, *, now: datetime) -> None:
-    saved = (*WISH_FIELDS, "billing", "customer")
+    saved = (*WISH_FIELDS, "billing", "customer", "may_redirect")
     if order.state == Order.State.INITIATED:
         order.updated_at = now
         order.save(update_fields=["updated_at", *saved])

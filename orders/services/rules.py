@@ -53,7 +53,7 @@ def check_bookable(
 ) -> None:
     """Refuse a time outside the operator's limits or the opening hours.
 
-    Raises NotAllowed `booking-limit`, Unavailable `station-closed`, Invalid `update-inconsistent` where the end is past.
+    Raises NotAllowed `booking-limit`, Unavailable `station-closed`, Invalid `update-inconsistent` for a past end.
     """
     if ends_at is not None and ends_at <= max(starts_at or now, now):
         raise Invalid(
