@@ -110,6 +110,9 @@ class Provider(Protocol):
     def fetch(self, link_ref: str) -> Received:
         """What was paid on a link: the payment that counts most, OPEN where there is none."""
 
+    def cancel(self, link_ref: str) -> None:
+        """Close a link, so that nobody pays it any more; nothing where it is closed or paid already."""
+
     def locate(self, news: News) -> str:
         """Our reference that the news belongs to, asked at the provider; empty where it is not one of ours."""
 

@@ -74,6 +74,14 @@ class Razorpay:
             return Received(ended, order_ref=order_ref)
         return best or Received(State.OPEN, order_ref=order_ref)
 
+    def cancel(self, link_ref: str) -> None:
+        """Close a link; a refusal says that it is paid, expired or closed already. Raises PaymentError."""
+        try:
+            self._ask("POST", f"/payment_links/{_part(link_ref)}/cancel", {})
+        except PaymentError as err:
+            if not err.permanent or err.status in {401, 403}:
+                raise
+
     def locate(self, news: News) -> str:
         """The receipt of the order the news is about. Raises PaymentError."""
         order_ref = news.order_ref
@@ -231,6 +239,8 @@ def _received(row: dict[str, Any]) -> Received:
     if not _whole(amount) or not _text(row, "id") or not _text(row, "currency") or not status:
         raise PaymentError("a payment came without id, amount, currency or status", permanent=False)
     state = STATES.get(status, State.FAILED if status == "failed" else State.OPEN)
+    if status == "refunded" and row.get("captured") is False:
+        state = State.EXPIRED  # an authorisation that was never captured goes back by itself
     captured = row.get("amount_captured") if _whole(row.get("amount_captured")) else amount
     refunded = row.get("amount_refunded")
     return Received(

@@ -44,6 +44,9 @@ class Upi:
         """Always open: nobody can be asked."""
         return Received(State.OPEN)
 
+    def cancel(self, link_ref: str) -> None:
+        """Nothing: an address cannot be taken back."""
+
     def locate(self, news: News) -> str:
         """Nothing: no news ever comes."""
         return ""
