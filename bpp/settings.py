@@ -246,6 +246,12 @@ TRACK_LINK_DAYS = env_int("TRACK_LINK_DAYS", 30)
 # Whether the network lets a buyer app declare that its customer agreed to the terms, without our form
 TERMS_DECLARED_CONSENT = env_bool("TERMS_DECLARED_CONSENT", default=False)
 
+# Money on its way back: promised within, given back where nobody confirmed or charged in time, books checked every.
+REFUND_WITHIN_S = env_int("REFUND_WITHIN_S", 5 * 86_400)
+REFUND_UNCONFIRMED_S = env_int("REFUND_UNCONFIRMED_S", 900)
+ENERGY_WITHIN_S = env_int("ENERGY_WITHIN_S", 3_600)
+BOOKS_CHECK_S = env_int("BOOKS_CHECK_S", 600)
+
 # Collecting for ourselves; without a provider the payer's transaction id is the proof
 PAYMENT_PROVIDER = env("PAYMENT_PROVIDER")
 PAYMENT_RAZORPAY_URL = env("PAYMENT_RAZORPAY_URL", "https://api.razorpay.com/v1").rstrip("/")
@@ -320,5 +326,5 @@ LOGGING = {
 HANDS_PER_QUEUE = env_int("HANDS_PER_QUEUE", 2)
 CELERY["beat_schedule"] = {
     name: {"task": name, "schedule": seconds, "options": {"expires": seconds}}
-    for name, seconds in {"process": 1.0, "deliver": 1.0, "advance": 1.0, "expire": 5.0}.items()
+    for name, seconds in {"process": 1.0, "deliver": 1.0, "advance": 1.0, "expire": 5.0, "refund": 15.0}.items()
 }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from datetime import timedelta
 
 from django.conf import settings
 from django.utils import timezone
@@ -56,6 +57,22 @@ def expire_due() -> None:
     """Release quotes and holds that ran out."""
     _drain("expire", lambda: orders.expire_due(timezone.now(), limit=100), hands=1)
     orders.prolong_due(timezone.now(), limit=100)
+
+
+@task("refund")
+def refund_due() -> None:
+    """Give back what orders have no use for, and see that the books add up."""
+    _drain("refund", _refund, hands=1)
+    orders.check_books(now=timezone.now(), every=timedelta(seconds=settings.BOOKS_CHECK_S))
+
+
+def _refund() -> int:
+    now = timezone.now()
+    return (
+        orders.energy_due(now=now, limit=50)
+        + orders.settle_due(now=now, limit=50)
+        + orders.refunds_due(now=now, limit=20)
+    )
 
 
 def _process() -> int:

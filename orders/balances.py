@@ -15,7 +15,7 @@ from orders.models import Account, Journal, Order, Posting
 
 K = Journal.Kind
 CAME_IN = (K.CHARGE, K.HOLD, K.RELEASE)
-INCOME = (Account.REVENUE, Account.FEES, Account.CGST, Account.SGST, Account.IGST)
+INCOME = (Account.REVENUE, Account.FEES, Account.CGST, Account.SGST, Account.UTGST, Account.IGST)
 
 
 @dataclass(frozen=True, slots=True)

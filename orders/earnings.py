@@ -50,6 +50,8 @@ def _taxes(row: Mapping[str, Any]) -> dict[str, int]:
     """The parts a tax line names; one that names none is split in halves, an odd paisa as rounding has it."""
     if row["code"] != GST:
         return {}
+    if row.get("tax"):
+        return {part["code"].lower(): int(part["paise"]) for part in row["tax"]}
     central = from_paise(row["paise"]).times(HALF).rounded().paise
     return {CGST: central, SGST: row["paise"] - central}
 

@@ -27,7 +27,9 @@ class Account(models.TextChoices):
     FEES = "fees", "Cancellation fees before tax"
     CGST = "cgst", "CGST payable"
     SGST = "sgst", "SGST payable"
+    UTGST = "utgst", "UTGST payable"
     IGST = "igst", "IGST payable"
+    GOODWILL = "goodwill", "Given back as goodwill"
     REFUNDS = "refunds-due", "Refunds due to the customer"
     FINDER_FEE = "finder-fee", "Finder fees of buyer apps"
     SETTLEMENT = "settlement-payable", "Finder fees owed to buyer apps"
@@ -64,6 +66,7 @@ class Journal(models.Model):
         indexes = [
             models.Index(fields=["operator", "at"], name="journal_operator_at"),
             models.Index(fields=["bap_id", "at"], name="journal_bap_at"),
+            models.Index(fields=["kind", "at"], name="journal_kind_at"),
         ]
 
     def __str__(self) -> str:
@@ -191,3 +194,19 @@ class MoneyRules(models.Model):
 
     def __str__(self) -> str:
         return f"Money rules of {self.operator}"
+
+
+class BooksCheck(models.Model):
+    """What a sweep over the books found; the newest row is how they stand."""
+
+    at = models.DateTimeField()
+    since = models.DateTimeField(null=True, blank=True, help_text="Orders with money moved since; empty: all.")
+    orders = models.PositiveBigIntegerField(help_text="How many orders were looked at.")
+    breaks = models.PositiveBigIntegerField(help_text="How many things do not add up.")
+    findings = models.JSONField(default=list, blank=True, help_text="[{order, rule, text}], the first hundred.")
+
+    class Meta:
+        indexes = [models.Index(fields=["-at"], name="books_check_at")]
+
+    def __str__(self) -> str:
+        return f"{self.at:%Y-%m-%d %H:%M}: {self.breaks} breaks"

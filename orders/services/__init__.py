@@ -1,7 +1,11 @@
 """What may be done to an order? Every public verb of the app, in the order of a journey."""
 
 from orders.selectors import cancellation_terms, refund_terms
+from orders.services.adjusting import correct_bill
+from orders.services.approve import approve_order, decline_order
+from orders.services.auditing import check_books
 from orders.services.cancel import cancel_order, cancellation_quote
+from orders.services.change import change_billing, change_window
 from orders.services.charging import (
     complete_order,
     mark_ending,
@@ -11,22 +15,42 @@ from orders.services.charging import (
     mark_started,
     mark_starting,
 )
+from orders.services.clearing import settle_with
 from orders.services.confirm import confirm_order
 from orders.services.consent import Declared
-from orders.services.expire import expire_due, prolong_due
+from orders.services.expire import deadlines_due, expire_due, prolong_due
 from orders.services.ledger import record
+from orders.services.move import change_connector, fitting, promise_failed
+from orders.services.no_energy import energy_due
 from orders.services.offer import init_order, select_offer
+from orders.services.refunds import approve_refund, ask_refund, decline_refund, finish_refund, retry_refund
+from orders.services.returning import refunds_due, settle_due
+from orders.services.startcode import start_code, wrong_start_code
 from orders.terms import CANCELLATION_REASONS
 
 __all__ = [
     "CANCELLATION_REASONS",
     "Declared",
+    "approve_order",
+    "approve_refund",
+    "ask_refund",
     "cancel_order",
     "cancellation_quote",
     "cancellation_terms",
+    "change_billing",
+    "change_connector",
+    "change_window",
+    "check_books",
     "complete_order",
     "confirm_order",
+    "correct_bill",
+    "deadlines_due",
+    "decline_order",
+    "decline_refund",
+    "energy_due",
     "expire_due",
+    "finish_refund",
+    "fitting",
     "init_order",
     "mark_ending",
     "mark_failed",
@@ -35,7 +59,14 @@ __all__ = [
     "mark_started",
     "mark_starting",
     "prolong_due",
+    "promise_failed",
     "record",
     "refund_terms",
+    "refunds_due",
+    "retry_refund",
     "select_offer",
+    "settle_due",
+    "settle_with",
+    "start_code",
+    "wrong_start_code",
 ]

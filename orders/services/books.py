@@ -55,7 +55,7 @@ def post(
         at=now,
         reverses=reverses,
     )
-    _write(journal, legs, currency=_currency(order))
+    _write(journal, legs, currency=currency_of(order))
     return journal
 
 
@@ -110,10 +110,13 @@ def released(
     paise = min(_authorised(order, reference), paise)
     if paise <= 0:
         return None
-    held = min(purse(order).held, paise)
-    legs = [(Account.HELD, held), (Account.CUSTOMER, paise - held), (Account.AUTHORISED, -paise)]
-    key = f"release:{order.pk}:{provider}:{reference}"
-    return post(order, K.RELEASE, key, legs, now=now, actor=actor, provider=provider, reference=reference)
+    name = f"{order.pk}:{provider}:{reference}"
+    spent = paise - purse(order).held
+    if spent > 0:
+        legs = [(Account.CUSTOMER, spent), (Account.HELD, -spent)]
+        post(order, K.CAPTURE, f"uncover:{name}", legs, now=now, actor=actor, note="the hold was lost")
+    legs = [(Account.HELD, paise), (Account.AUTHORISED, -paise)]
+    return post(order, K.RELEASE, f"release:{name}", legs, now=now, actor=actor, provider=provider, reference=reference)
 
 
 def earned(order: Order, quote: Quote, *, now: datetime, actor: str) -> Journal | None:
@@ -131,6 +134,29 @@ def earned(order: Order, quote: Quote, *, now: datetime, actor: str) -> Journal 
     legs = [(account, -paise) for account, paise in change.items()]
     legs.extend(_from_customer(order, more) if more >= 0 else _to_customer(order, -more))
     return post(order, kind, f"earn:{order.pk}:{quote.pk}", legs, now=now, actor=actor, quote=quote)
+
+
+def missing(order: Order, quote: Quote) -> int:
+    """How much more, paise, the order is to earn by `quote` than it has; negative where it earned too much."""
+    return sum(income_of(quote).values()) - sum(income(order).values())
+
+
+def forgone(order: Order, paise: int, *, key: str, now: datetime, actor: str, note: str) -> Journal:
+    """Hold part of what was earned for the customer again. The taxes stay: a gift after the supply lowers none.
+
+    Source: CGST Act s. 15(3).
+    """
+    _positive(paise)
+    legs = [(Account.GOODWILL, paise), (Account.HELD, -paise)]
+    return post(order, K.ADJUSTMENT, key, legs, now=now, actor=actor, note=note)
+
+
+def finder_fee(order: Order, paise: int, *, now: datetime, actor: str) -> Journal | None:
+    """What the buyer app keeps for having found the customer, once for an order; None where that is nothing."""
+    if paise <= 0:
+        return None
+    legs = [(Account.FINDER_FEE, paise), (Account.SETTLEMENT, -paise)]
+    return post(order, K.FEE, f"finder:{order.pk}", legs, now=now, actor=actor)
 
 
 def applied(order: Order, *, now: datetime, actor: str) -> Journal | None:
@@ -164,6 +190,12 @@ def income_of(quote: Quote) -> dict[str, int]:
     if quote.kind == Quote.Kind.CANCELLATION:
         return fee_earnings(quote.lines)
     return earnings(quote.lines)
+
+
+def currency_of(order: Order) -> str:
+    """The currency of the order's quote, INR before there is one."""
+    quote = Quote.objects.filter(order=order, current=True).only("currency").first()
+    return quote.currency if quote is not None else "INR"
 
 
 def _from_customer(order: Order, paise: int) -> list[tuple[Account | str, int]]:
@@ -200,11 +232,6 @@ def _write(journal: Journal, legs: Legs, *, currency: str) -> None:
 
 def _numbered(order: Order, word: str) -> str:
     return f"{word}:{order.pk}:{Journal.objects.filter(order=order).count()}"
-
-
-def _currency(order: Order) -> str:
-    quote = Quote.objects.filter(order=order, current=True).only("currency").first()
-    return quote.currency if quote is not None else "INR"
 
 
 def _positive(paise: int) -> None:

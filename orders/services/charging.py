@@ -9,12 +9,13 @@ from typing import Any
 from django.db import transaction
 
 from core.errors import Invalid, NotAllowed
-from orders.models import Order, Quote
+from orders.models import Order, Quote, Refund
 from orders.pricing import MeterPoint
 from orders.selectors import bill_price, offer_quote
 from orders.services.cancel import close_cancelled
 from orders.services.holds import release, take
 from orders.services.ledger import lock_order, record, set_quote
+from orders.services.refunds import settle_order
 from orders.terms import CHARGER_ERROR
 
 Data = Mapping[str, Any]
@@ -190,3 +191,4 @@ def _close(order: Order, to: F, *, energy_wh: int, now: datetime, reason: str, a
         data={"energy_wh": energy_wh, "reason": reason},
         saved=("closed_at",),
     )
+    settle_order(order, reason=Refund.Reason.UNUSED, now=now, actor=actor)

@@ -1,0 +1,61 @@
+"""Who paid and got no energy, and has waited long enough?"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from django.conf import settings
+from django.db import transaction
+from django.db.models import F, Q, QuerySet
+from django.db.models.functions import Coalesce, Greatest
+
+from core.due import lock_next
+from orders.models import MoneyRules, Order, Payment
+from orders.services.cancel import close_cancelled
+
+ACTOR = "clock"
+NO_ENERGY = "no-energy"
+
+
+def energy_due(*, now: datetime, limit: int = 100) -> int:
+    """Cancel paid orders that nobody began to charge, with all their money back; returns how many.
+
+    The time runs from the confirmation, for a booked time from its end; the operator's rules say how long, else the
+    settings. One transaction an order.
+    """
+    for done in range(limit):
+        if not _cancel_one(now):
+            return done
+    return limit
+
+
+@transaction.atomic
+def _cancel_one(now: datetime) -> bool:
+    order = lock_next(_waiting(now))
+    if order is None:
+        return False
+    close_cancelled(
+        order,
+        by="PROVIDER",
+        reason_id=NO_ENERGY,
+        text="No energy was delivered in time",
+        now=now,
+        actor=ACTOR,
+        fulfillment=Order.Fulfillment.ORDER_CANCELLED,
+    )
+    return True
+
+
+def _waiting(now: datetime) -> QuerySet[Order]:
+    paid = Order.objects.select_related("operator", "connector__evse__station").filter(
+        state=Order.State.ACTIVE,
+        fulfillment=Order.Fulfillment.PAYMENT_COMPLETED,
+        payment__status=Payment.Status.PAID,
+    )
+    since = Greatest(F("confirmed_at"), Coalesce(F("ends_at"), F("starts_at"), F("confirmed_at")))
+    late = Q(since__lte=now - timedelta(seconds=settings.ENERGY_WITHIN_S))
+    own = MoneyRules.objects.exclude(energy_within_s=None)
+    for operator_id, within_s in own.values_list("operator_id", "energy_within_s"):
+        theirs = Q(operator=operator_id)
+        late = late & ~theirs | theirs & Q(since__lte=now - timedelta(seconds=within_s or 0))
+    return paid.annotate(since=since).filter(late).order_by("confirmed_at", "pk")

@@ -1,0 +1,305 @@
+"""What becomes of money that an order has no use for, until it is back with the customer?
+
+Asking, approving and closing lock the order first, then the refund. The sending itself is in
+`orders.services.returning`: nothing here speaks to a provider.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from django.conf import settings
+from django.db import transaction
+
+from core.errors import Invalid, NotAllowed, NotFound
+from core.nudges import nudge_on_commit
+from orders import selectors
+from orders.balances import purse
+from orders.models import Account, Journal, MoneyRules, Order, Posting, Quote, Refund
+from orders.services import books
+from orders.services.ledger import lock_order, record
+from orders.states import REFUND_MOVES, allowed_text, may_move
+
+QUEUE = "refund"
+PATH = "refund"
+S = Refund.State
+BILLED = (Order.State.COMPLETE, Order.State.CANCELLED)
+GIVEN_UP = (S.DECLINED, S.WITHDRAWN)
+
+
+def settle_order(order: Order, *, reason: Refund.Reason, now: datetime, actor: str, told: bool = False) -> list[Refund]:
+    """Bring a locked, closed order's money to rest: earn what its quote says, return the rest at once.
+
+    What is earned beyond the money held is taken from refunds nobody has sent yet, then owed by the customer. Money a
+    provider only holds stays for it to release. Told again it changes nothing. `told`: a callback tells the buyer app.
+    """
+    if order.state in BILLED:
+        quote = selectors.current_quote(order)
+        _take_back_unsent(order, quote, now=now, actor=actor)
+        books.earned(order, quote, now=now, actor=actor)
+        books.applied(order, now=now, actor=actor)
+    return _give_back(order, reason=reason, now=now, actor=actor, told=told)
+
+
+def ask_refund(order_id: int, paise: int, *, cause: str, now: datetime, actor: str) -> Refund:
+    """Give part of what a closed order earned back as goodwill; for the same `cause` it is the same refund.
+
+    Taxes fall in proportion. Raises NotAllowed `not-in-this-state`, Invalid `refund-amount` above what is left.
+    """
+    with transaction.atomic():
+        order = lock_order(order_id)
+        known = Refund.objects.filter(order=order, cause=cause).first()
+        if known is not None:
+            return known
+        if order.state not in BILLED:
+            raise _wrong_state(order)
+        left = sum(source.left for source in _sources(order))
+        spendable = min(left, purse(order).captured)
+        if not 0 < paise <= spendable:
+            raise Invalid(
+                "refund-amount",
+                f"{paise} paise cannot be refunded; between 1 and {spendable} can",
+                path=f"{PATH}.paise",
+            )
+        books.forgone(order, paise, key=f"forgo:{order.pk}:{cause}", now=now, actor=actor, note=cause)
+        return _give_back(order, reason=Refund.Reason.GOODWILL, now=now, actor=actor, told=True, cause=cause)[0]
+
+
+@transaction.atomic
+def approve_refund(refund_id: int, *, now: datetime, actor: str) -> Refund:
+    """Let a refund go out. Told again it is the same. Raises NotFound, NotAllowed `not-in-this-state`."""
+    order, refund = lock_refund(refund_id)
+    if refund.approved_at is None:
+        _approve(order, refund, now=now, actor=actor, told=True)
+    return refund
+
+
+@transaction.atomic
+def decline_refund(refund_id: int, *, text: str, now: datetime, actor: str) -> Refund:
+    """Refuse goodwill that waits for approval, with the reason. What is the customer's own cannot be refused.
+
+    Raises NotFound, NotAllowed `not-in-this-state` or `refund-owed`, Invalid `reason-unknown` without a reason.
+    """
+    order, refund = lock_refund(refund_id)
+    if refund.reason != Refund.Reason.GOODWILL:
+        raise NotAllowed(
+            "refund-owed",
+            f"{refund} is for {refund.get_reason_display().lower()}: the money is the customer's; approve it",
+            path=PATH,
+        )
+    if not text.strip():
+        raise Invalid("reason-unknown", "say why, the customer is told", path=f"{PATH}.text")
+    _move(order, refund, S.DECLINED, now=now, actor=actor, told=True, problem=text)
+    _undo(refund, now=now, actor=actor)
+    forgone = Journal.objects.get(key=f"forgo:{order.pk}:{refund.cause}")
+    books.reverse(forgone, now=now, actor=actor, note="declined")
+    return refund
+
+
+@transaction.atomic
+def retry_refund(refund_id: int, *, now: datetime, actor: str) -> Refund:
+    """Send a refund that waits for a person once more, under its old key. Raises NotFound, NotAllowed."""
+    order, refund = lock_refund(refund_id)
+    _move(order, refund, S.APPROVED, now=now, actor=actor)
+    refund.attempts = 0
+    _send_when_due(order, refund, now=now, actor=actor, told=True)
+    return refund
+
+
+@transaction.atomic
+def finish_refund(refund_id: int, *, reference: str, now: datetime, actor: str) -> Refund:
+    """The customer has the money, by the word of the provider, the buyer app or a person. Told again it is the same.
+
+    Raises NotFound, NotAllowed `not-in-this-state`.
+    """
+    order, refund = lock_refund(refund_id)
+    if refund.state == S.DONE:
+        return refund
+    refund.reference = reference[:255]
+    _move(order, refund, S.DONE, now=now, actor=actor, told=True)
+    source = Account.BAP if refund.way == Refund.Way.BAP else Account.CASH
+    legs = [(Account.REFUNDS, refund.paise), (source, -refund.paise)]
+    books.post(
+        order,
+        Journal.Kind.PAYOUT,
+        f"payout:{refund.key}",
+        legs,
+        now=now,
+        actor=actor,
+        provider=refund.provider,
+        reference=reference,
+    )
+    return refund
+
+
+def lock_refund(refund_id: int) -> tuple[Order, Refund]:
+    """A refund and its order, both locked, the order first. Raises NotFound `refund-unknown`."""
+    order_id = Refund.objects.filter(pk=refund_id).values_list("order_id", flat=True).first()
+    if order_id is None:
+        raise NotFound("refund-unknown", f"there is no refund {refund_id}", path=PATH)
+    return lock_order(order_id), Refund.objects.select_for_update(no_key=True).get(pk=refund_id)
+
+
+def move_refund(
+    order: Order, refund: Refund, to: Refund.State, *, next_at: datetime | None, now: datetime, actor: str, problem: str
+) -> None:
+    """Move a locked refund on its way to the provider, with what went wrong; told to the buyer app at its end only.
+
+    Raises NotAllowed `not-in-this-state`.
+    """
+    refund.next_at = next_at
+    _move(order, refund, to, now=now, actor=actor, problem=problem)
+
+
+@dataclass(frozen=True, slots=True)
+class _Source:
+    """A payment of the order that money can go back to, and how much of it is still there, paise."""
+
+    way: Refund.Way
+    provider: str
+    reference: str
+    left: int
+
+
+def _give_back(
+    order: Order, *, reason: Refund.Reason, now: datetime, actor: str, told: bool, cause: str = ""
+) -> list[Refund]:
+    """Owe the customer all that is held and not a provider's mere hold, by the payments it came with."""
+    stand = purse(order)
+    free, made = stand.held - stand.authorised, []
+    for source in _sources(order) if free > 0 else []:
+        paise = min(free, source.left)
+        if paise > 0:
+            made.append(_open(order, paise, source, reason=reason, now=now, actor=actor, told=told, cause=cause))
+            free, cause = free - paise, ""
+    return made
+
+
+def _open(
+    order: Order,
+    paise: int,
+    source: _Source,
+    *,
+    reason: Refund.Reason,
+    now: datetime,
+    actor: str,
+    told: bool,
+    cause: str,
+) -> Refund:
+    number = Refund.objects.filter(order=order).count() + 1
+    refund = Refund(
+        order=order,
+        number=number,
+        cause=cause or f"{reason.value}-{number}",
+        reason=reason,
+        way=source.way,
+        provider=source.provider,
+        payment_ref=source.reference,
+        paise=paise,
+        currency=books.currency_of(order),
+        state=S.REQUESTED,
+        key=f"refund:{order.pk}:{number}",
+        requested_at=now,
+        deadline_at=now + timedelta(seconds=settings.REFUND_WITHIN_S),
+    )
+    refund.save(force_insert=True)
+    legs = [(Account.HELD, paise), (Account.REFUNDS, -paise)]
+    books.post(order, Journal.Kind.REFUND, f"owe:{refund.key}", legs, now=now, actor=actor, note=refund.cause)
+    _note(order, refund, now=now, actor=actor, told=told)
+    if not needs_approval(refund):
+        _approve(order, refund, now=now, actor="rules", told=told)
+    return refund
+
+
+def needs_approval(refund: Refund) -> bool:
+    """Whether the operator wants to see a refund of this size before it goes out."""
+    rules = MoneyRules.objects.filter(operator=refund.order.operator_id).first()
+    return rules is not None and rules.approve_above_paise is not None and refund.paise > rules.approve_above_paise
+
+
+def _approve(order: Order, refund: Refund, *, now: datetime, actor: str, told: bool) -> None:
+    refund.approved_at, refund.approved_by = now, actor[:150]
+    _move(order, refund, S.APPROVED, now=now, actor=actor)
+    _send_when_due(order, refund, now=now, actor=actor, told=told)
+
+
+def _send_when_due(order: Order, refund: Refund, *, now: datetime, actor: str, told: bool) -> None:
+    """A provider is asked by the next worker; a buyer app is told by the callback, and has until the deadline."""
+    if refund.way == Refund.Way.BAP:
+        refund.next_at = max(refund.deadline_at, now + timedelta(seconds=settings.REFUND_WITHIN_S))
+        _move(order, refund, S.SENT, now=now, actor=actor, told=told)
+        return
+    refund.next_at = now
+    refund.save(update_fields=["next_at", "attempts"])
+    nudge_on_commit(QUEUE)
+
+
+def _take_back_unsent(order: Order, quote: Quote, *, now: datetime, actor: str) -> None:
+    """Money of the customer that is needed for the bill after all, from the refunds nobody has begun to send."""
+    missing = books.missing(order, quote) - purse(order).held
+    unsent = Refund.objects.select_for_update(no_key=True).filter(
+        order=order, state__in=[S.REQUESTED, S.APPROVED], attempts=0
+    )
+    for refund in unsent.order_by("-number") if missing > 0 else []:
+        refund.next_at = None
+        _move(order, refund, S.WITHDRAWN, now=now, actor=actor, problem="needed for the bill")
+        _undo(refund, now=now, actor=actor)
+        missing -= refund.paise
+        if missing <= 0:
+            return
+
+
+def _undo(refund: Refund, *, now: datetime, actor: str) -> None:
+    books.reverse(Journal.objects.get(key=f"owe:{refund.key}"), now=now, actor=actor, note=refund.state)
+
+
+def _sources(order: Order) -> list[_Source]:
+    """The payments that came in, oldest first, less what already went or goes back by them."""
+    given: dict[tuple[str, str, str], int] = {}
+    for refund in Refund.objects.filter(order=order).exclude(state__in=GIVEN_UP):
+        name = (refund.way, refund.provider, refund.payment_ref)
+        given[name] = given.get(name, 0) + refund.paise
+    came = Posting.objects.filter(
+        order=order, journal__kind=Journal.Kind.CHARGE, account__in=[Account.CASH, Account.BAP], paise__gt=0
+    )
+    sources = []
+    for posting in came.select_related("journal").order_by("pk"):
+        way = Refund.Way.BAP if posting.account == Account.BAP else Refund.Way.PROVIDER
+        name = (way.value, posting.journal.provider, posting.journal.reference)
+        used = min(given.get(name, 0), posting.paise)
+        given[name] = given.get(name, 0) - used
+        sources.append(_Source(way, posting.journal.provider, posting.journal.reference, posting.paise - used))
+    return sources
+
+
+def _move(
+    order: Order, refund: Refund, to: Refund.State, *, now: datetime, actor: str, told: bool = False, problem: str = ""
+) -> None:
+    if not may_move(REFUND_MOVES, refund.state, to) or refund.state == to:
+        raise NotAllowed(
+            "not-in-this-state",
+            f"{refund} is {refund.state} and cannot become {to}; from here it may become "
+            f"{allowed_text(REFUND_MOVES, refund.state)}",
+            path=PATH,
+        )
+    refund.state, refund.problem = to, problem[:500]
+    if to == S.SENT and refund.sent_at is None:
+        refund.sent_at = now
+    if to in {S.DONE, S.DECLINED, S.WITHDRAWN}:
+        refund.closed_at, refund.next_at = now, None
+    refund.save()
+    _note(order, refund, now=now, actor=actor, told=told)
+
+
+def _note(order: Order, refund: Refund, *, now: datetime, actor: str, told: bool) -> None:
+    data = {"refund": refund.number, "paise": refund.paise, "reason": refund.reason, "way": refund.way}
+    record(order, f"refund-{refund.state}", now=now, actor=actor, public=told, data=data)
+
+
+def _wrong_state(order: Order) -> NotAllowed:
+    return NotAllowed(
+        "not-in-this-state",
+        f"order {order} is {order.state}; goodwill is for an order that is complete or cancelled",
+        path="order.status",
+    )

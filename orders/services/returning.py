@@ -1,0 +1,161 @@
+"""Which refund is sent next, and what came of it?
+
+The row is the queue: claimed by pushing its time past the call's deadline, then the provider is asked outside any
+transaction, under the refund's one key, so that asking again can never pay twice.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+from django.conf import settings
+from django.db import transaction
+from django.db.models import Exists, OuterRef, Subquery, Sum
+
+from core.errors import PaymentError
+from orders.balances import CAME_IN, purse
+from orders.models import Account, Collection, Journal, Order, Posting, Quote, Refund
+from orders.payments.base import Provider, Refunded
+from orders.services.collecting import provider_of
+from orders.services.ledger import lock_order
+from orders.services.refunds import finish_refund, lock_refund, move_refund, settle_order
+
+log = logging.getLogger(__name__)
+
+S = Refund.State
+ACTOR = "clock"
+CLAIM = timedelta(seconds=120)
+SHORTEST_REST_S, LONGEST_REST_S = 30, 6 * 3600
+MOST_ATTEMPTS = 8
+ASK_AGAIN_S = 600
+LOOK_BACK = timedelta(days=2)
+CLOSED = (Order.State.COMPLETE, Order.State.CANCELLED)
+
+Find = Callable[[Refund], Provider | None]
+
+
+def refunds_due(*, now: datetime, limit: int = 50, find: Find | None = None) -> int:
+    """Send, ask about or hand over the refunds whose time has come; returns how many. `find` names their provider."""
+    for done in range(limit):
+        refund = _claim(now)
+        if refund is None:
+            return done
+        _work(refund, find or provider_for, now)
+    return limit
+
+
+def settle_due(*, now: datetime, limit: int = 50) -> int:
+    """Return money that came for orders which are over or were never confirmed; returns how many orders.
+
+    What came late for a closed order pays what is still owed first.
+    """
+    done = 0
+    for order_id in _unsettled(now)[:limit]:
+        with transaction.atomic():
+            order = lock_order(order_id)
+            stand = purse(order)
+            if stand.held <= stand.authorised or not _is_over(order, now):
+                continue
+            late = order.state in CLOSED
+            reason = Refund.Reason.OVERPAID if late else Refund.Reason.UNCONFIRMED
+            settle_order(order, reason=reason, now=now, actor=ACTOR, told=late)
+            done += 1
+    return done
+
+
+def provider_for(refund: Refund) -> Provider | None:
+    """Where the refund's payment was collected; None where no provider of ours did."""
+    collection = Collection.objects.filter(order=refund.order_id, payment_ref=refund.payment_ref).first()
+    return provider_of(collection) if collection is not None and refund.payment_ref else None
+
+
+def _claim(now: datetime) -> Refund | None:
+    due = Refund.objects.filter(next_at__lte=now).order_by("next_at", "pk").values_list("pk", flat=True).first()
+    if due is None:
+        return None
+    with transaction.atomic():
+        order, refund = lock_refund(due)
+        if refund.next_at is None or refund.next_at > now:
+            return refund
+        if refund.way == Refund.Way.BAP:
+            text = f"{order.bap_id} has not confirmed it by {refund.next_at:%Y-%m-%d}; ask there"
+            _hand_over(order, refund, text, now)
+            return refund
+        refund.attempts += 1
+        if refund.state == S.SENT:
+            refund.next_at = now + CLAIM
+            refund.save(update_fields=["attempts", "next_at"])
+        else:
+            move_refund(order, refund, S.SENT, next_at=now + CLAIM, now=now, actor=ACTOR, problem="")
+    return refund
+
+
+def _work(refund: Refund, find: Find, now: datetime) -> None:
+    """Ask the provider about a refund that was claimed just now."""
+    if refund.state != S.SENT or refund.way != Refund.Way.PROVIDER or refund.next_at != now + CLAIM:
+        return
+    try:
+        provider = find(refund)
+        if provider is None:
+            raise PaymentError("no payment provider collected it; pay it back by hand", permanent=True)
+        seen = provider.refund(refund.payment_ref, refund.paise, key=refund.key)
+    except PaymentError as err:
+        _failed(refund, err, now)
+        return
+    _answered(refund, seen, now)
+
+
+def _answered(refund: Refund, seen: Refunded, now: datetime) -> None:
+    if seen.amount_paise != refund.paise:
+        text = f"the provider says {seen.amount_paise} paise, asked were {refund.paise}"
+        _failed(refund, PaymentError(text, permanent=True), now)
+    elif seen.failed:
+        _failed(refund, PaymentError(f"the provider gave up refund {seen.ref}", permanent=True), now)
+    elif seen.done:
+        finish_refund(refund.pk, reference=seen.ref, now=now, actor=f"provider:{refund.provider or 'own'}")
+    else:
+        Refund.objects.filter(pk=refund.pk, state=S.SENT).update(
+            next_at=now + timedelta(seconds=ASK_AGAIN_S), reference=seen.ref, attempts=0
+        )
+
+
+def _failed(refund: Refund, err: PaymentError, now: datetime) -> None:
+    """Try again later, or hand over to a person where that cannot help or did not."""
+    with transaction.atomic():
+        order, fresh = lock_refund(refund.pk)
+        if fresh.state != S.SENT:
+            return
+        if err.permanent or fresh.attempts >= MOST_ATTEMPTS:
+            _hand_over(order, fresh, err.text, now)
+            return
+        rest_s = min(SHORTEST_REST_S * 2**fresh.attempts, LONGEST_REST_S)
+        next_at = now + timedelta(seconds=rest_s)
+        move_refund(order, fresh, S.FAILED, next_at=next_at, now=now, actor=ACTOR, problem=err.text)
+    log.warning("refund not sent", extra={"order": order.pk, "refund": fresh.key, "why": err.text})
+
+
+def _hand_over(order: Order, refund: Refund, text: str, now: datetime) -> None:
+    move_refund(order, refund, S.PERSON, next_at=None, now=now, actor=ACTOR, problem=text)
+    log.error("refund needs a person", extra={"order": order.pk, "refund": refund.key, "why": text})
+
+
+def _unsettled(now: datetime) -> list[int]:
+    """Orders that are over, had money come in lately and still hold some."""
+    came = Journal.objects.filter(order=OuterRef("pk"), kind__in=CAME_IN, at__gt=now - LOOK_BACK)
+    held = Posting.objects.filter(order=OuterRef("pk"), account=Account.HELD).order_by().values("order")
+    over = Order.objects.exclude(state=Order.State.ACTIVE).filter(Exists(came))
+    over = over.annotate(held_paise=Subquery(held.annotate(sum=Sum("paise")).values("sum")))
+    return list(over.filter(held_paise__lt=0).order_by("pk").values_list("pk", flat=True))
+
+
+def _is_over(order: Order, now: datetime) -> bool:
+    """Whether the order is closed, or its offer ran out before anybody confirmed it."""
+    if order.state in {*CLOSED, Order.State.EXPIRED}:
+        return True
+    grace = now - timedelta(seconds=settings.REFUND_UNCONFIRMED_S)
+    offer = Quote.objects.filter(order=order, current=True).first()
+    return order.state != Order.State.ACTIVE and (
+        offer is None or offer.valid_until is None or offer.valid_until <= grace
+    )
