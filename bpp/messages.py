@@ -312,6 +312,7 @@ class PaymentView:
     reference: str = ""
     url: str = ""
     paid_at: datetime | None = None
+    address: str = ""
 
 
 @dataclass(frozen=True, slots=True)

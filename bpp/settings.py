@@ -326,5 +326,12 @@ LOGGING = {
 HANDS_PER_QUEUE = env_int("HANDS_PER_QUEUE", 2)
 CELERY["beat_schedule"] = {
     name: {"task": name, "schedule": seconds, "options": {"expires": seconds}}
-    for name, seconds in {"process": 1.0, "deliver": 1.0, "advance": 1.0, "expire": 5.0, "refund": 15.0}.items()
+    for name, seconds in {
+        "process": 1.0,
+        "deliver": 1.0,
+        "advance": 1.0,
+        "expire": 5.0,
+        "collect": 5.0,
+        "refund": 15.0,
+    }.items()
 }

@@ -16,6 +16,7 @@ from core.money import Money, from_paise, total
 from fulfillment.models import Session
 from fulfillment.selectors import meter_points
 from orders import selectors as order_selectors
+from orders import services as orders
 from orders.models import Order, Payment, Quote, Terms
 from orders.services.consent import declarable, form_token, standing, terms_id
 
@@ -157,6 +158,7 @@ def _payment(order: Order) -> m.PaymentView | None:
         payment: Payment = order.payment
     except ObjectDoesNotExist:
         return None
+    ours = payment.collected_by == Payment.CollectedBy.BPP
     return m.PaymentView(
         id=f"pay-{payment.id}",
         collected_by=payment.collected_by,
@@ -165,7 +167,15 @@ def _payment(order: Order) -> m.PaymentView | None:
         amount=from_paise(payment.amount_paise, payment.currency),
         reference=payment.reference,
         paid_at=payment.paid_at,
+        url=_pay_url(order) if ours else "",
+        address=settings.PAYMENT_UPI_ADDRESS if ours and settings.PAYMENT_PROVIDER == "upi" else "",
     )
+
+
+def _pay_url(order: Order) -> str:
+    """The page on which the customer pays us; empty where we do not collect this payment through a provider."""
+    path = orders.pay_path(order)
+    return f"{public_base()}{path}" if path else ""
 
 
 def _fees(order: Order) -> tuple[m.FeeTerm, ...]:

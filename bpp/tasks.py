@@ -9,7 +9,7 @@ from datetime import timedelta
 from django.conf import settings
 from django.utils import timezone
 
-from bpp import delivery, inbox, publish
+from bpp import delivery, inbox, publish, showing
 from bpp.celery import app
 from core.due import one_of
 from core.nudges import BELL
@@ -73,6 +73,13 @@ def _refund() -> int:
         + orders.settle_due(now=now, limit=50)
         + orders.refunds_due(now=now, limit=20)
     )
+
+
+@task("collect")
+def collect_due() -> None:
+    """Ask payment providers about what is due and look into their webhooks."""
+    base = showing.public_base()
+    _drain("collect", lambda: orders.collect_due(now=timezone.now(), limit=20, base_url=base), hands=1)
 
 
 def _process() -> int:

@@ -5,6 +5,7 @@ from orders.services.adjusting import correct_bill
 from orders.services.approve import approve_order, decline_order
 from orders.services.auditing import check_books
 from orders.services.cancel import cancel_order, cancellation_quote
+from orders.services.cashier import collect_due, take_news
 from orders.services.change import change_billing, change_window
 from orders.services.charging import (
     complete_order,
@@ -16,6 +17,7 @@ from orders.services.charging import (
     mark_starting,
 )
 from orders.services.clearing import settle_with
+from orders.services.collecting import pay_path
 from orders.services.confirm import confirm_order
 from orders.services.consent import Declared
 from orders.services.expire import deadlines_due, expire_due, prolong_due
@@ -41,6 +43,7 @@ __all__ = [
     "change_connector",
     "change_window",
     "check_books",
+    "collect_due",
     "complete_order",
     "confirm_order",
     "correct_bill",
@@ -58,6 +61,7 @@ __all__ = [
     "mark_resumed",
     "mark_started",
     "mark_starting",
+    "pay_path",
     "prolong_due",
     "promise_failed",
     "record",
@@ -68,5 +72,6 @@ __all__ = [
     "settle_due",
     "settle_with",
     "start_code",
+    "take_news",
     "wrong_start_code",
 ]

@@ -17,6 +17,7 @@ from orders.balances import purse
 from orders.models import Order, Payment, Quote, Reservation
 from orders.services.approve import first_step, plan_ahead
 from orders.services.books import charged
+from orders.services.collecting import secure_order
 from orders.services.consent import Declared, require_consent
 from orders.services.holds import hold
 from orders.services.ledger import lock_transaction, record
@@ -65,6 +66,7 @@ def confirm_order(
     require_consent(order, declared, now=now)
     proof = Proof(collected_by, payment_type, payment_status, amount, currency, reference, quoted)
     paid = check_proof(offer.payment, offer.quote, proof)
+    reference = secure_order(order, offer.payment, reference=reference, now=now)
     check_in_service(order.connector)
     hold(order, state=Reservation.State.CONFIRMED, held_until=None, now=now)
     _keep_payment(offer.payment, reference=reference, paid=paid, now=now)

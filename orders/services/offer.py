@@ -11,6 +11,7 @@ from django.db import transaction
 
 from core.errors import NotAllowed
 from orders.models import Order, Payment, Quote, Reservation
+from orders.services.collecting import agree_collection
 from orders.services.holds import hold, release
 from orders.services.ledger import lock_transaction, record, set_quote
 from orders.services.payment import check_kind
@@ -230,7 +231,7 @@ def _renewed(quote: Quote, plan: Plan, now: datetime) -> Quote:
 
 
 def _agree_payment(order: Order, quote: Quote, *, collected_by: str, kind: str, now: datetime) -> None:
-    Payment.objects.update_or_create(
+    payment, _ = Payment.objects.update_or_create(
         order=order,
         defaults={
             "collected_by": collected_by,
@@ -241,6 +242,7 @@ def _agree_payment(order: Order, quote: Quote, *, collected_by: str, kind: str, 
             "updated_at": now,
         },
     )
+    agree_collection(order, payment, quote, now=now)
 
 
 def _offer(order: Order, plan: Plan, now: datetime) -> Quote:

@@ -5,16 +5,21 @@ from __future__ import annotations
 from dataclasses import dataclass
 from decimal import Decimal
 
+from django.conf import settings
+
 from core.errors import Invalid, NotAllowed
 from core.money import from_paise
 from orders.models import Payment, Quote
 
 PATH = "order.payments[0]"
-# Who may collect when: we have no way to collect for ourselves once the driver has left.
+# Who may collect when. Once the driver has left, we can only do so through a provider.
 KINDS: dict[str, tuple[str, ...]] = {
     Payment.Type.PRE_ORDER.value: (Payment.CollectedBy.BAP.value, Payment.CollectedBy.BPP.value),
     Payment.Type.ON_FULFILLMENT.value: (Payment.CollectedBy.BAP.value, Payment.CollectedBy.BPP.value),
     Payment.Type.POST_FULFILLMENT.value: (Payment.CollectedBy.BAP.value,),
+}
+WITH_PROVIDER: dict[str, tuple[str, ...]] = {
+    Payment.Type.POST_FULFILLMENT.value: (Payment.CollectedBy.BAP.value, Payment.CollectedBy.BPP.value)
 }
 
 
@@ -35,8 +40,9 @@ def check_kind(collected_by: str, payment_type: str) -> tuple[str, str]:
     """Who collects and when, with our defaults for what is empty. Raises NotAllowed `payment-kind`."""
     collector = collected_by or Payment.CollectedBy.BAP.value
     kind = payment_type or Payment.Type.PRE_ORDER.value
-    if collector not in KINDS.get(kind, ()):
-        allowed = "; ".join(f"{name} collected by {' or '.join(who)}" for name, who in KINDS.items())
+    kinds = KINDS | WITH_PROVIDER if settings.PAYMENT_PROVIDER else KINDS
+    if collector not in kinds.get(kind, ()):
+        allowed = "; ".join(f"{name} collected by {' or '.join(who)}" for name, who in kinds.items())
         raise NotAllowed(
             "payment-kind", f"{kind} collected by {collector} is not offered; allowed: {allowed}", path=f"{PATH}.type"
         )

@@ -55,7 +55,15 @@ def confirm_by_hand(collection_id: int, *, reference: str, actor: str, now: date
         return row
     claim_reference(order, order.payment, reference.strip(), now=now)
     row.payment_ref = reference.strip()[:64]
-    books.charged(order, row.amount_paise, by=Payment.CollectedBy.BPP, reference=row.payment_ref, now=now, actor=actor)
+    books.charged(
+        order,
+        row.amount_paise,
+        by=Payment.CollectedBy.BPP,
+        provider=row.provider,
+        reference=row.payment_ref,
+        now=now,
+        actor=actor,
+    )
     _captured(order, row, row.amount_paise, now=now, actor=actor)
     row.updated_at = now
     row.save()
@@ -123,7 +131,9 @@ def _hold(order: Order, row: Collection, seen: Received, now: datetime) -> str:
     if row.state not in UNPAID:
         return f"known: {row.get_state_display()}"
     row.state, row.payment_ref, row.authorised_paise = S.AUTHORISED, seen.payment_ref, seen.amount_paise
-    books.authorised(order, seen.amount_paise, reference=seen.payment_ref, now=now, actor=actor_of(row))
+    books.authorised(
+        order, seen.amount_paise, provider=row.provider, reference=seen.payment_ref, now=now, actor=actor_of(row)
+    )
     if row.closing:
         row.wanted_paise, row.next_at = 0, now
     elif not row.hold:
@@ -138,10 +148,12 @@ def _take(order: Order, row: Collection, seen: Received, now: datetime) -> str:
     if row.state not in {*UNPAID, S.AUTHORISED}:
         return f"known: {row.get_state_display()}"
     row.payment_ref = seen.payment_ref
-    books.captured(order, seen.captured_paise, reference=seen.payment_ref, now=now, actor=actor_of(row))
+    books.captured(
+        order, seen.captured_paise, provider=row.provider, reference=seen.payment_ref, now=now, actor=actor_of(row)
+    )
     if row.authorised_paise > seen.captured_paise:
         rest = row.authorised_paise - seen.captured_paise
-        books.released(order, rest, reference=seen.payment_ref, now=now, actor=actor_of(row))
+        books.released(order, rest, provider=row.provider, reference=seen.payment_ref, now=now, actor=actor_of(row))
     _captured(order, row, seen.captured_paise, now=now, actor=actor_of(row))
     return "taken"
 
@@ -166,7 +178,7 @@ def _lapse(order: Order, row: Collection, now: datetime) -> str:
 
 
 def _release(order: Order, row: Collection, paise: int, *, why: str, now: datetime) -> None:
-    books.released(order, paise, reference=row.payment_ref, now=now, actor=actor_of(row))
+    books.released(order, paise, provider=row.provider, reference=row.payment_ref, now=now, actor=actor_of(row))
     row.state, row.next_at, row.problem = S.RELEASED, None, ""
     if order.state in {Order.State.ACTIVE, Order.State.COMPLETE} and row.wanted_paise != 0:
         row.problem = why

@@ -175,6 +175,7 @@ def _payment(payment: PaymentView) -> dict[str, Any]:
         "amount": payment.amount.wire,
         "currency": payment.amount.currency,
         "transaction_id": payment.reference,
+        "virtual_payment_address": payment.address,
     }
     return _known(
         {
