@@ -65,7 +65,7 @@ class Standing:
     @property
     def digest(self) -> str:
         """What a form shows, in one word: an answer to an older one does not count."""
-        return hashlib.sha256(" ".join(row.sha256 for row in self.terms).encode()).hexdigest()
+        return hashlib.sha256(" ".join(f"{row.pk}:{row.sha256}" for row in self.terms).encode()).hexdigest()
 
 
 def terms_id(terms: Terms) -> str:
