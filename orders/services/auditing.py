@@ -115,10 +115,8 @@ def _look(order_ids: list[int], now: datetime) -> Iterator[Finding]:
 def _refunds(order_ids: list[int]) -> Mapping[int, tuple[int, int]]:
     """What each order has refunds for, and how much of it is done, paise."""
     rows = Refund.objects.filter(order__in=order_ids).exclude(state__in=["declined", "withdrawn"]).order_by()
-    done = Sum("paise", filter=Q(state="done"), default=0)
-    return {
-        order: (int(asked), int(sent)) for order, asked, sent in rows.values_list("order").annotate(Sum("paise"), done)
-    }
+    sums = rows.values_list("order").annotate(asked=Sum("paise"), sent=Sum("paise", filter=Q(state="done"), default=0))
+    return {order: (int(asked), int(sent)) for order, asked, sent in sums}
 
 
 def _came_in(account: str, kind: str) -> bool:

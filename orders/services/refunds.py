@@ -18,6 +18,7 @@ from orders import selectors
 from orders.balances import purse
 from orders.models import Account, Journal, MoneyRules, Order, Posting, Quote, Refund
 from orders.services import books
+from orders.services.invoices import issue_paper
 from orders.services.ledger import lock_order, record
 from orders.states import REFUND_MOVES, allowed_text, may_move
 
@@ -38,6 +39,7 @@ def settle_order(order: Order, *, reason: Refund.Reason, now: datetime, actor: s
         quote = selectors.current_quote(order)
         _take_back_unsent(order, quote, now=now, actor=actor)
         books.earned(order, quote, now=now, actor=actor)
+        issue_paper(order, quote, now=now)
         books.applied(order, now=now, actor=actor)
     return _give_back(order, reason=reason, now=now, actor=actor, told=told)
 
@@ -255,7 +257,7 @@ def _undo(refund: Refund, *, now: datetime, actor: str) -> None:
 
 
 def _sources(order: Order) -> list[_Source]:
-    """The payments that came in, oldest first, less what already went or goes back by them."""
+    """The payments that came in, newest first, less what already went or goes back by them."""
     given: dict[tuple[str, str, str], int] = {}
     for refund in Refund.objects.filter(order=order).exclude(state__in=GIVEN_UP):
         name = (refund.way, refund.provider, refund.payment_ref)
@@ -264,7 +266,7 @@ def _sources(order: Order) -> list[_Source]:
         order=order, journal__kind=Journal.Kind.CHARGE, account__in=[Account.CASH, Account.BAP], paise__gt=0
     )
     sources = []
-    for posting in came.select_related("journal").order_by("pk"):
+    for posting in came.select_related("journal").order_by("-pk"):
         way = Refund.Way.BAP if posting.account == Account.BAP else Refund.Way.PROVIDER
         name = (way.value, posting.journal.provider, posting.journal.reference)
         used = min(given.get(name, 0), posting.paise)

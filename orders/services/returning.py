@@ -39,10 +39,12 @@ Find = Callable[[Refund], Provider | None]
 def refunds_due(*, now: datetime, limit: int = 50, find: Find | None = None) -> int:
     """Send, ask about or hand over the refunds whose time has come; returns how many. `find` names their provider."""
     for done in range(limit):
-        refund = _claim(now)
-        if refund is None:
+        due = Refund.objects.filter(next_at__lte=now).order_by("next_at", "pk").values_list("pk", flat=True).first()
+        if due is None:
             return done
-        _work(refund, find or provider_for, now)
+        refund = _claim(due, now)
+        if refund is not None:
+            _work(refund, find or provider_for, now)
     return limit
 
 
@@ -71,31 +73,26 @@ def provider_for(refund: Refund) -> Provider | None:
     return provider_of(collection) if collection is not None and refund.payment_ref else None
 
 
-def _claim(now: datetime) -> Refund | None:
-    due = Refund.objects.filter(next_at__lte=now).order_by("next_at", "pk").values_list("pk", flat=True).first()
-    if due is None:
+@transaction.atomic
+def _claim(refund_id: int, now: datetime) -> Refund | None:
+    """The refund, to be asked for at its provider by us alone; None where another took it or a person has to."""
+    order, refund = lock_refund(refund_id)
+    if refund.next_at is None or refund.next_at > now:
         return None
-    with transaction.atomic():
-        order, refund = lock_refund(due)
-        if refund.next_at is None or refund.next_at > now:
-            return refund
-        if refund.way == Refund.Way.BAP:
-            text = f"{order.bap_id} has not confirmed it by {refund.next_at:%Y-%m-%d}; ask there"
-            _hand_over(order, refund, text, now)
-            return refund
-        refund.attempts += 1
-        if refund.state == S.SENT:
-            refund.next_at = now + CLAIM
-            refund.save(update_fields=["attempts", "next_at"])
-        else:
-            move_refund(order, refund, S.SENT, next_at=now + CLAIM, now=now, actor=ACTOR, problem="")
+    if refund.way == Refund.Way.BAP:
+        _hand_over(order, refund, f"{order.bap_id} has not confirmed it by {refund.next_at:%Y-%m-%d}; ask there", now)
+        return None
+    refund.attempts += 1
+    if refund.state == S.SENT:
+        refund.next_at = now + CLAIM
+        refund.save(update_fields=["attempts", "next_at"])
+    else:
+        move_refund(order, refund, S.SENT, next_at=now + CLAIM, now=now, actor=ACTOR, problem="")
     return refund
 
 
 def _work(refund: Refund, find: Find, now: datetime) -> None:
     """Ask the provider about a refund that was claimed just now."""
-    if refund.state != S.SENT or refund.way != Refund.Way.PROVIDER or refund.next_at != now + CLAIM:
-        return
     try:
         provider = find(refund)
         if provider is None:
