@@ -13,8 +13,18 @@ from core.errors import DomainError, Invalid, NotAllowed, Unavailable
 from fulfillment import services as fulfillment
 from orders import selectors as order_selectors
 from orders import services as orders
+from orders.changes import Who
 from orders.models import Order
 from support import services as support
+
+
+CODE_PATH = "order.fulfillments[0].stops[0].authorization.token"
+CHANGEABLE = {
+    "state": "order.fulfillments[0].state",
+    "stops": "order.fulfillments[0].stops",
+    "items": "order.items[0].id",
+    "billing": "order.billing",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +74,7 @@ def _init(request: m.Init, caller: m.Caller, now: datetime) -> Outcome:
         customer=_contact(request.customer),
         collected_by=request.payment.collected_by,
         payment_type=request.payment.type,
+        may_redirect=request.may_redirect,
         now=now,
     )
     return _shown(order, now)
@@ -135,19 +146,54 @@ def _cancel(request: m.Cancel, caller: m.Caller, now: datetime) -> Outcome:
 def _update(request: m.Update, caller: m.Caller, now: datetime) -> Outcome:
     order = _updated_order(request, caller)
     if request.command == "start":
+        wrong = orders.wrong_start_code(order.id, request.code, now=now, actor=caller.bap_id)
+        if wrong:  # answered, not raised: a refusal would undo the count of tries
+            return Outcome(m.ErrorReply("start-code", f"Not started: {wrong}.", CODE_PATH), _touched(order))
         fulfillment.request_start(order.id, now=now)
     elif request.command == "stop":
         fulfillment.request_stop(order.id, now=now, reason="buyer app")
     else:
-        raise Invalid(
-            "update-target-unknown",
-            f"Nothing to do for {', '.join(request.targets) or 'this update'}; send order.fulfillments[0].state with "
-            "start-charging or end-charging.",
-            path="update_target",
-        )
+        _change(order, request, caller, now)
+        order.refresh_from_db()
+        return _shown(order, now)
     order.refresh_from_db()
     shown = _shown(order, now)
     return Outcome(shown.reply, shown.touched, None if _settled(order, request.command) else Wait(request.command))
+
+
+def _change(order: Order, request: m.Update, caller: m.Caller, now: datetime) -> None:
+    """Do what each target asks, all or nothing; a target outside CHANGEABLE is refused with those inside."""
+    wanted = {_changeable(target, request) for target in request.targets}
+    if not wanted or "" in wanted:
+        raise Invalid(
+            "update-target-unknown",
+            f"{', '.join(request.targets) or 'nothing'} cannot be updated, or is not said; update one of "
+            f"{', '.join(CHANGEABLE.values())}.",
+            path="update_target",
+        )
+    asked: dict[str, Any] = {"who": Who.BUYER, "now": now, "actor": caller.bap_id}
+    if "items" in wanted:
+        orders.change_connector(order.id, item_id=request.item, **asked)
+        fulfillment.follow_order(order.id)
+    if "stops" in wanted:
+        orders.change_window(order.id, starts_at=request.starts_at, ends_at=request.ends_at, **asked)
+    if "billing" in wanted:
+        orders.change_billing(order.id, billing=_contact(request.billing), **asked)
+
+
+def _changeable(target: str, request: m.Update) -> str:
+    """Which of CHANGEABLE a target means; empty where it is none, or the message says nothing of it."""
+    parts = set(target.split("."))
+    said = {
+        "stops": bool(request.starts_at or request.ends_at),
+        "items": bool(request.item),
+        "billing": bool(_contact(request.billing)),
+    }
+    if "state" in parts or "quantity" in parts:
+        return ""
+    if "stops" in parts or "time" in parts or parts == {"order", "fulfillments"}:
+        return "stops" if said["stops"] else ""
+    return next((name for name in ("items", "billing") if name in parts and said[name]), "")
 
 
 def _updated_order(request: m.Update, caller: m.Caller) -> Order:

@@ -140,10 +140,13 @@ class Select:
 
 @dataclass(frozen=True, slots=True)
 class Init:
+    """A wish with payer and driver; `may_redirect`: the customer lets us move the order where its charger fails."""
+
     wish: Select
     billing: Contact
     customer: Contact
     payment: PaymentProof
+    may_redirect: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,12 +191,21 @@ class Cancel:
 
 @dataclass(frozen=True, slots=True)
 class Update:
-    """A change to an order; `command` is `start`, `stop` or empty; `targets` are the paths as sent, folded."""
+    """A change to an order; `command` is `start`, `stop` or empty; `targets` are the paths as sent, folded.
+
+    Times, item and payer are what the order shall have from now on, empty where nothing is said of them; `code` is the
+    start code the driver gave.
+    """
 
     order: str
     command: str
     evse: str = ""
     targets: tuple[str, ...] = ()
+    starts_at: datetime | None = None
+    ends_at: datetime | None = None
+    item: str = ""
+    billing: Contact = Contact()
+    code: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -317,12 +329,18 @@ class PaymentView:
 
 @dataclass(frozen=True, slots=True)
 class FeeTerm:
-    """Cancelling while the fulfilment is in `state` costs `percent` of the total."""
+    """Cancelling while the fulfilment is in `state` costs `percent` of the total, or `amount` but never above it.
+
+    It counts up to `until_s` before the start, at the moment `until` where a start is booked; None leaves that open.
+    """
 
     state: str
-    percent: Decimal
+    percent: Decimal | None
     reason_required: bool = True
     url: str = ""
+    amount: Money | None = None
+    until_s: int | None = None
+    until: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -384,6 +402,14 @@ class Cancellation:
 
 
 @dataclass(frozen=True, slots=True)
+class Remark:
+    """Something the customer should know of the order now: a stable code and its value as text."""
+
+    code: str
+    value: str
+
+
+@dataclass(frozen=True, slots=True)
 class OrderView:
     """A whole order as callbacks show it. `draft` before confirm; `fulfillment` and `status` are neutral."""
 
@@ -403,6 +429,8 @@ class OrderView:
     fees: tuple[FeeTerm, ...] = ()
     refunds: tuple[RefundTerm, ...] = ()
     terms: TermsView | None = None
+    start_code: str = ""
+    remarks: tuple[Remark, ...] = ()
     charging: ChargingDetails | None = None
     cancellation: Cancellation | None = None
     created_at: datetime | None = None

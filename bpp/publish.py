@@ -23,12 +23,25 @@ log = logging.getLogger(__name__)
 
 F = Order.Fulfillment
 CANCELLED = "cancelled"
+# What became of the order; every other event is a step of its fulfilment, told by on_status.
+ACTIONS = {
+    CANCELLED: "on_cancel",
+    "changed": "on_update",
+    "moved": "on_update",
+    "charger-out": "on_update",
+}
 # While a request waits for the station, these steps are told by its answer alone.
 ON_THE_WAY = {F.CHARGING_STARTING.value, F.CHARGING_ENDING.value}
 REST = timedelta(seconds=60)
 _RESTING: dict[int, datetime] = {}  # of this process: orders whose news could not be told, and until when they rest
 ANSWERS = {
-    "start": {F.CHARGING_STARTED.value, F.CHARGING_ENDED.value, F.CHARGER_ERROR.value, F.ORDER_CANCELLED.value},
+    "start": {
+        F.CHARGING_STARTED.value,
+        F.CHARGING_ENDED.value,
+        F.CHARGER_ERROR.value,
+        F.ORDER_CANCELLED.value,
+        F.NO_SHOW.value,
+    },
     "stop": {F.CHARGING_ENDED.value, F.CHARGER_ERROR.value, F.ORDER_CANCELLED.value},
 }
 
@@ -127,11 +140,10 @@ def _told_later(event: OrderEvent) -> bool:
 
 
 def _tell(order: Order, event: OrderEvent | None, now: datetime, *, progress: bool) -> None:
-    cancelled = event is not None and event.kind == CANCELLED
     caller = showing.caller_of(order, str(uuid.uuid4()))
     reply = OrderReply(_view(order, event, now))
     owed = outbox.Owed(
-        action="on_cancel" if cancelled else "on_status",
+        action=ACTIONS.get(event.kind, "on_status") if event is not None else "on_status",
         message_id=caller.message_id,
         order_id=order.id,
         operator_id=order.operator_id,
@@ -144,6 +156,8 @@ def _tell(order: Order, event: OrderEvent | None, now: datetime, *, progress: bo
 def _view(order: Order, event: OrderEvent | None, now: datetime) -> OrderView:
     """The order as it is, in the state the event brought: a later event tells the later state."""
     view = showing.order_view(order, now=now)
+    if event is not None and event.kind == "charger-out":
+        view = replace(view, alternatives=showing.others(order, now=now))
     if event is None or not event.to_fulfillment:
         return view
     return replace(

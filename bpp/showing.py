@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
+from typing import Any
 from urllib.parse import urlsplit
 
 from django.conf import settings
@@ -17,7 +18,8 @@ from fulfillment.models import Session
 from fulfillment.selectors import meter_points
 from orders import selectors as order_selectors
 from orders import services as orders
-from orders.models import Order, Payment, Quote, Terms
+from orders.models import Deadline, Order, Payment, Quote, Terms
+from orders.services import fitting, start_code
 from orders.services.consent import declarable, form_token, standing, terms_id
 
 F = Order.Fulfillment
@@ -53,6 +55,8 @@ def order_view(order: Order, *, now: datetime, quote: Quote | None = None) -> m.
         fees=_linked(_fees(order), terms) if initiated else (),
         refunds=_refunds(order) if initiated else (),
         terms=terms,
+        start_code=start_code(order),
+        remarks=_remarks(order),
         charging=_charging(session),
         cancellation=_cancellation(order),
         created_at=order.confirmed_at or order.created_at,
@@ -106,6 +110,23 @@ def quote_view(quote: Quote, *, now: datetime) -> m.QuoteView:
     )
     left = None if quote.valid_until is None else max(0, int((quote.valid_until - now).total_seconds()))
     return m.QuoteView(str(quote.number), from_paise(quote.total_paise, quote.currency), lines, left)
+
+
+def others(order: Order, *, now: datetime) -> tuple[m.Plug, ...]:
+    """Where an order could move, at the promised price: free connectors that fit, nearest first."""
+    return tuple(
+        plug(other, price=_energy_price(order_selectors.offer_quote(order)), availability=other.evse.status)
+        for other in fitting(order, now=now)
+    )
+
+
+def _remarks(order: Order) -> tuple[m.Remark, ...]:
+    """Until when somebody has to decide something about the order."""
+    names = {Deadline.Kind.APPROVAL: "approval-by", Deadline.Kind.ANSWER: "answer-by"}
+    if order.state != Order.State.ACTIVE or order.fulfillment not in {F.PENDING_APPROVAL, F.PAYMENT_COMPLETED}:
+        return ()
+    open_ones = Deadline.objects.filter(order=order, done_at__isnull=True, kind__in=names).order_by("kind")
+    return tuple(m.Remark(names[Deadline.Kind(row.kind)], row.at.isoformat(timespec="seconds")) for row in open_ones)
 
 
 def caller_of(order: Order, message_id: str) -> m.Caller:
@@ -179,7 +200,20 @@ def _pay_url(order: Order) -> str:
 
 
 def _fees(order: Order) -> tuple[m.FeeTerm, ...]:
-    return tuple(m.FeeTerm(**term) for term in order_selectors.cancellation_terms(order))
+    currency = Quote.objects.filter(order=order, current=True).values_list("currency", flat=True).first() or "INR"
+    return tuple(_fee(order, term, currency) for term in order_selectors.cancellation_terms(order))
+
+
+def _fee(order: Order, term: dict[str, Any], currency: str) -> m.FeeTerm:
+    until_s = None if not term["from_min"] else term["from_min"] * 60
+    return m.FeeTerm(
+        term["state"],
+        term["percent"],
+        reason_required=term["reason_required"],
+        amount=None if term["paise"] is None else from_paise(term["paise"], currency),
+        until_s=until_s,
+        until=order.starts_at - timedelta(seconds=until_s) if until_s and order.starts_at else None,
+    )
 
 
 def _linked(fees: tuple[m.FeeTerm, ...], terms: m.TermsView | None) -> tuple[m.FeeTerm, ...]:

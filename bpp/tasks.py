@@ -56,6 +56,10 @@ def advance_due() -> None:
 def expire_due() -> None:
     """Release quotes and holds that ran out."""
     _drain("expire", lambda: orders.expire_due(timezone.now(), limit=100), hands=1)
+    told = orders.deadlines_due(timezone.now(), limit=100)
+    fulfillment.close_sessions_due(timezone.now(), limit=100)
+    if told:
+        BELL.ring("process")
     orders.prolong_due(timezone.now(), limit=100)
 
 
@@ -72,6 +76,7 @@ def _refund() -> int:
         orders.energy_due(now=now, limit=50)
         + orders.settle_due(now=now, limit=50)
         + orders.refunds_due(now=now, limit=20)
+        + orders.notes_due(now=now, limit=20)
     )
 
 

@@ -14,7 +14,8 @@ from catalog.models import Connector, Evse
 from core.errors import NotFound
 from core.money import Money, from_paise
 from orders import terms
-from orders.models import Order, Payment, Quote, Reservation
+from orders.balances import purse
+from orders.models import Order, Quote, Reservation
 from orders.pricing import Line, MeterPoint, Price, price, session_segments, terms_from, time_for_energy
 
 LIVE = (Reservation.State.HELD, Reservation.State.CONFIRMED, Reservation.State.ACTIVE)
@@ -77,13 +78,13 @@ def offer_quote(order: Order) -> Quote:
 
 
 def cancellation_terms(order: Order) -> tuple[dict[str, Any], ...]:
-    """What cancelling this order costs, by the state of its fulfilment: {state, percent, reason_required}."""
-    return terms.cancellation_terms()
+    """What cancelling this order costs: {state, percent | paise, from_min, to_min, reason_required}."""
+    return terms.cancellation_terms(terms.terms_from(order.rules.get("terms", ())))
 
 
 def refund_terms(order: Order) -> tuple[dict[str, Any], ...]:
     """What is refunded when this order is cancelled and how soon: {state, eligible, within_s}."""
-    return terms.refund_terms()
+    return terms.refund_terms(terms.terms_from(order.rules.get("terms", ())))
 
 
 def bill_price(
@@ -117,25 +118,20 @@ def running_total(
 
 
 def settlement(order: Order) -> Settlement:
-    """Where the order's money is. A closed order keeps its price, gives back the rest and names what is missing."""
-    payment = Payment.objects.filter(order=order).first()
-    quote = current_quote(order)
-    zero = from_paise(0, quote.currency)
-    received = payment is not None and payment.status == Payment.Status.PAID
-    paid = from_paise(payment.amount_paise, quote.currency) if payment is not None and received else zero
-    if order.state not in {Order.State.COMPLETE, Order.State.CANCELLED}:
-        return Settlement(paid, captured=zero, refunded=zero, held=paid, due=zero)
-    owed = from_paise(quote.total_paise, quote.currency)
-    captured = Money(min(paid.amount, owed.amount), quote.currency)
-    return Settlement(paid, captured=captured, refunded=paid - captured, held=zero, due=owed - captured)
+    """Where the order's money is, by the books. A closed order keeps its price, gives back the rest and names what is
+    missing."""
+    stand, currency = purse(order), current_quote(order).currency
+    parts = (stand.paid, stand.captured, stand.refunded, stand.held, stand.due)
+    paid, captured, refunded, held, due = (from_paise(paise, currency) for paise in parts)
+    return Settlement(paid, captured=captured, refunded=refunded, held=held, due=due)
 
 
 def busy_intervals(now: datetime) -> dict[int, list[tuple[datetime, datetime]]]:
-    """When each EVSE (by id) is promised, from now on; in order of time."""
+    """When each EVSE (by id) is promised or kept free after a session, from now on; in order of time."""
     busy: dict[int, list[tuple[datetime, datetime]]] = {}
-    rows = _standing(now).filter(during__endswith__gt=now).order_by("evse_id", "during")
-    for evse_id, during in rows.values_list("evse_id", "during"):
-        busy.setdefault(evse_id, []).append((during.lower, during.upper))
+    rows = _standing(now).filter(blocked__endswith__gt=now).order_by("evse_id", "blocked")
+    for evse_id, blocked in rows.values_list("evse_id", "blocked"):
+        busy.setdefault(evse_id, []).append((blocked.lower, blocked.upper))
     return busy
 
 
@@ -164,7 +160,7 @@ def alternatives(
         return []
     begin = max(starts_at or now, now)
     end = ends_at or begin + timedelta(seconds=max(time_for_energy(energy_wh, connector.max_power_w), 1))
-    taken = _standing(now).filter(during__overlap=(begin, max(end, begin + timedelta(seconds=1)))).values("evse_id")
+    taken = _standing(now).filter(blocked__overlap=(begin, max(end, begin + timedelta(seconds=1)))).values("evse_id")
     station = connector.evse.station
     place = Q(evse__station=station)
     if station.latitude is not None and station.longitude is not None:

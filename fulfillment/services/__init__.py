@@ -7,6 +7,8 @@ from fulfillment.services.progress import mark_progress, pending_progress, progr
 from fulfillment.services.readings import record_reading
 from fulfillment.services.sessions import (
     cancel_waiting,
+    close_sessions_due,
+    follow_order,
     nudge_advance,
     open_sessions_due,
     request_start,
@@ -17,7 +19,9 @@ from fulfillment.services.tracking import open_link, revoke_links, snapshot
 __all__ = [
     "advance_due",
     "cancel_waiting",
+    "close_sessions_due",
     "emit_due",
+    "follow_order",
     "mark_progress",
     "nudge_advance",
     "open_link",

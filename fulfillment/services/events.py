@@ -12,6 +12,7 @@ from django.db import OperationalError, transaction
 from catalog import services as catalog
 from catalog.models import Evse, Station
 from core.due import lock_next, one_of
+from core.nudges import nudge_on_commit
 from fulfillment import states
 from fulfillment.cloudevents import Incoming
 from fulfillment.drivers.base import StationEvent as Fact
@@ -19,8 +20,9 @@ from fulfillment.drivers.supplier_json import EventFormError, station_event
 from fulfillment.models import Session, StationEvent
 from fulfillment.services.emitting import emit
 from fulfillment.services.readings import DUPLICATE, keep_reading, record_reading
-from fulfillment.services.running import BY_STATION, FAULT, begin_stop, fail, start_undo
+from fulfillment.services.running import BY_STATION, FAULT, STATION, begin_stop, fail, start_undo
 from fulfillment.services.sessions import lock_session, nudge_advance
+from orders import services as orders
 from orders.models import Order
 
 log = logging.getLogger(__name__)
@@ -142,7 +144,7 @@ def _faulted(row: StationEvent, fact: Fact, evses: list[Evse], now: datetime) ->
     text = ": ".join(part for part in (fact.error_code, fact.error) if part) or "fault reported by the station"
     hit = Session.objects.filter(evse__in=evses, state__in=HIT_BY_FAULT).order_by("order_id")
     for order_id in list(hit.values_list("order_id", flat=True)):
-        _end_by_fault(order_id, text, fact, now)
+        _end_by_fault(order_id, text, fact, {evse.pk for evse in evses}, now)
     # Orders and sessions are locked before EVSEs everywhere, so that nobody waits in a circle.
     for evse in evses:
         catalog.set_evse_status(evse, Evse.Status.FAULTED, min(fact.at, now))
@@ -153,21 +155,33 @@ def _faulted(row: StationEvent, fact: Fact, evses: list[Evse], now: datetime) ->
     return DONE
 
 
-def _end_by_fault(order_id: int, text: str, fact: Fact, now: datetime) -> None:
+def _end_by_fault(order_id: int, text: str, fact: Fact, evse_ids: set[int], now: datetime) -> None:
     order, session = lock_session(order_id)
     began_at = _concerned_since(order, session)
-    if began_at is not None and fact.at < began_at - OLD_NEWS:
+    if session.evse_id not in evse_ids or (began_at is not None and fact.at < began_at - OLD_NEWS):
         return
     if session.state in {S.CHARGING, S.PAUSED}:
         begin_stop(order, session, now=now, reason=FAULT, fault=text)
     elif session.state == S.STARTING or (session.state == S.WAITING and _is_wanted_now(order, now)):
-        fail(order, session, now=now, reason=text)
+        _move_or_fail(order, session, text, now)
     elif session.state == S.ENDING:
         session.fault = session.fault or text
         if session.stop_reason == BY_STATION:
             session.stop_reason = FAULT  # the poll was quicker than the news of why it ended
         session.save(update_fields=["fault", "stop_reason"])
     nudge_advance()
+
+
+def _move_or_fail(order: Order, session: Session, text: str, now: datetime) -> None:
+    """The promised charger is lost before energy flowed: another one where that may be, else a full refund."""
+    became = "none"
+    if session.state == S.WAITING:
+        became = orders.promise_failed(order.pk, reason=text, now=now, actor=STATION)
+    if became == "none":
+        fail(order, session, now=now, reason=text)
+    elif became == "moved":
+        lock_session(order.pk)
+    nudge_on_commit("process")
 
 
 def _concerned_since(order: Order, session: Session) -> datetime | None:

@@ -53,7 +53,26 @@ def lock_session(order_id: int) -> Locked:
         session = _locked_session(order_id)
     if session is None:
         raise _refused(order, f"order {order} is {order.state}; only a confirmed order can be charged")
+    if session.state == S.WAITING and session.evse_id != order.connector.evse_id:
+        session.evse = order.connector.evse  # the order was moved to another charger
+        session.save(update_fields=["evse"])
     return Locked(order, session)
+
+
+@transaction.atomic
+def follow_order(order_id: int) -> None:
+    """Take the waiting session of an order that was moved along to its new charger; nothing where there is none."""
+    if Session.objects.filter(order_id=order_id).exists():
+        lock_session(order_id)
+
+
+def close_sessions_due(now: datetime, *, limit: int = 100) -> int:
+    """Close the sessions that still wait for orders which were cancelled; returns how many."""
+    left = Session.objects.filter(state=S.WAITING, order__state=Order.State.CANCELLED).order_by("order_id")
+    waiting = list(left.values_list("order_id", flat=True)[:limit])
+    for order_id in waiting:
+        cancel_waiting(order_id, now)
+    return len(waiting)
 
 
 @transaction.atomic

@@ -21,6 +21,7 @@ from orders.services.collecting import pay_path
 from orders.services.confirm import confirm_order
 from orders.services.consent import Declared
 from orders.services.expire import deadlines_due, expire_due, prolong_due
+from orders.services.invoices import notes_due
 from orders.services.ledger import record
 from orders.services.move import change_connector, fitting, promise_failed
 from orders.services.no_energy import energy_due
@@ -62,6 +63,7 @@ __all__ = [
     "mark_started",
     "mark_starting",
     "pay_path",
+    "notes_due",
     "prolong_due",
     "promise_failed",
     "record",

@@ -18,6 +18,7 @@ from core.money import from_paise
 from orders.models import Order, Reservation
 from orders.pricing import Price, Terms, assumed, energy_for_amount, energy_in_time, price, time_for_energy
 from orders.services.holds import BUFFER_S, LIVE, busy, wanted_range
+from orders.services.rules import order_rules
 
 ITEM_PATH = "order.items[0].id"
 QUANTITY_PATH = "order.items[0].quantity"
@@ -162,8 +163,11 @@ def check_free(order: Order, *, now: datetime) -> None:
     starts_at, ends_at = wanted_range(order, now)
     if starts_at <= now and connector.evse.status in IN_USE:
         raise busy(connector.item_id, starts_at, ends_at)
+    kept_free = timedelta(seconds=order_rules(order).buffer_s)
     taken = (
-        Reservation.objects.filter(evse_id=connector.evse_id, state__in=LIVE, during__overlap=(starts_at, ends_at))
+        Reservation.objects.filter(
+            evse_id=connector.evse_id, state__in=LIVE, blocked__overlap=(starts_at, ends_at + kept_free)
+        )
         .exclude(state=Reservation.State.HELD, held_until__lte=now)
         .exclude(order_id=order.pk)
     )

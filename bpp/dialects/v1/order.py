@@ -104,6 +104,8 @@ def _fulfillment(view: OrderView, updated_by: str) -> dict[str, Any]:
     tags = [catalog.charging_point(charger)]
     if view.charging:
         tags.append(charging_details(view.charging))
+    if view.remarks:
+        tags.append(group("remarks", "Remarks", [tag(remark.code, remark.value) for remark in view.remarks]))
     return _known(
         {
             "id": charger.id,
@@ -118,11 +120,12 @@ def _fulfillment(view: OrderView, updated_by: str) -> dict[str, Any]:
 
 
 def _state(view: OrderView, updated_by: str) -> dict[str, Any] | None:
-    if view.fulfillment not in words.STATE_NAMES:
+    code = words.STATE_CODES.get(view.fulfillment, view.fulfillment)
+    if code not in words.STATE_NAMES:
         return None
     return _known(
         {
-            "descriptor": {"code": view.fulfillment, "name": words.STATE_NAMES[view.fulfillment]},
+            "descriptor": {"code": code, "name": words.STATE_NAMES[code]},
             "updated_at": _time(view.fulfillment_at),
             "updated_by": updated_by,
         }
@@ -135,8 +138,9 @@ def _stops(view: OrderView) -> list[dict[str, Any]]:
     instructions = {**_PLUG_IN, "long_desc": place.directions} if place.directions else dict(_PLUG_IN)
     starts_at = view.window.starts_at if view.window else None
     ends_at = view.window.ends_at if view.window else None
+    code = {"authorization": {"type": "OTP", "token": view.start_code, "status": "VALID"}} if view.start_code else {}
     return [
-        {"id": "s1", "type": "start", **_at(starts_at), "location": where, "instructions": instructions},
+        {"id": "s1", "type": "start", **_at(starts_at), "location": where, "instructions": instructions, **code},
         {"id": "s2", "type": "end", **_at(ends_at), "location": where},
     ]
 
@@ -193,17 +197,30 @@ def _payment(payment: PaymentView) -> dict[str, Any]:
 def _fee_term(term: FeeTerm) -> dict[str, Any]:
     return _known(
         {
-            "fulfillment_state": {"descriptor": {"code": term.state}},
+            "fulfillment_state": {"descriptor": {"code": words.STATE_CODES.get(term.state, term.state)}},
             "reason_required": term.reason_required,
-            "cancellation_fee": {"percentage": words.plain(term.percent)},
+            "cancel_by": _cancel_by(term),
+            "cancellation_fee": _fee(term),
             "external_ref": {"mimetype": "text/html", "url": term.url} if term.url else None,
         }
     )
 
 
+def _cancel_by(term: FeeTerm) -> dict[str, Any]:
+    duration = None if term.until_s is None else wire_duration(term.until_s)
+    return _known({"duration": duration, "timestamp": _time(term.until)})
+
+
+def _fee(term: FeeTerm) -> dict[str, Any]:
+    if term.amount is not None:
+        return {"amount": {"value": term.amount.wire, "currency": term.amount.currency}}
+    return {"percentage": words.plain(term.percent or Decimal(0))}
+
+
 def _refund_term(term: RefundTerm) -> dict[str, Any]:
+    code = words.STATE_CODES.get(term.state, term.state)
     return {
-        "fulfillment_state": {"name": term.state, "code": term.state},
+        "fulfillment_state": {"name": code, "code": code},
         "refund_eligible": term.eligible,
         "refund_within": {"duration": wire_duration(term.within_s)},
     }

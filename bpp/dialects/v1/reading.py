@@ -273,6 +273,10 @@ class Reader:
         Stop types count in any case and spelling; without types the first is the start and the second the end.
         Raises WireFault where the end is not after the start.
         """
+        return self._window(*self.times(node, path))
+
+    def times(self, node: dict[str, Any], path: str) -> tuple[datetime | None, datetime | None, str]:
+        """Start and end that `stops` name, each None where it is not said, and the path of the end."""
         starts_at = ends_at = None
         end_path = f"{path}.stops"
         for index, (where, stop) in enumerate(self.rows(node, "stops", path)):
@@ -289,7 +293,7 @@ class Reader:
             if starts_at and lasting:
                 ends_at = ends_at or _later(starts_at, lasting, f"{where}.time.duration")
             end_path = f"{where}.time" if ends_at else end_path
-        return self._window(starts_at, ends_at, end_path)
+        return starts_at, ends_at, end_path
 
     def _is_start(self, stop: dict[str, Any], where: str, index: int) -> bool:
         text = self.text(stop, "type", where)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from bpp.dialects.v1 import terms, words
+from bpp.dialects.v1 import changes, terms, words
 from bpp.dialects.v1.reading import Reader, missing
 from bpp.messages import (
     Cancel,
@@ -45,7 +45,13 @@ def select(message: dict[str, Any], reader: Reader) -> Select:
 def init(message: dict[str, Any], reader: Reader) -> Init:
     """A wish with the payer's and the driver's details."""
     order = reader.map(message, "order", "$.message")
-    return Init(_wish(order, reader), _billing(order, reader), _customer(order, reader), _payment(order, reader))
+    return Init(
+        _wish(order, reader),
+        _billing(order, reader),
+        _customer(order, reader),
+        _payment(order, reader),
+        may_redirect=changes.may_redirect(order, reader),
+    )
 
 
 def confirm(message: dict[str, Any], reader: Reader) -> Confirm:
@@ -97,11 +103,17 @@ def update(message: dict[str, Any], reader: Reader) -> Update:
     targets = _targets(message, order, fulfillments, reader)
     where, first = fulfillments[0] if fulfillments else (f"{_ORDER}.fulfillments[0]", {})
     wants_state = any(target.split(".")[-1] in {"state", "fulfillments", "code", "descriptor"} for target in targets)
+    starts_at, ends_at = changes.times(first, where, reader)
     return Update(
         order=reader.text(order, "id", _ORDER) or reader.text(message, "order_id", "$.message"),
         command=_command(first, where, reader) if wants_state else "",
         evse=reader.text(first, "id", where),
         targets=targets,
+        starts_at=starts_at,
+        ends_at=ends_at,
+        item=changes.item(order, reader),
+        billing=_billing(order, reader),
+        code=changes.start_code(order, first, where, reader),
     )
 
 

@@ -66,6 +66,7 @@ _AVAILABILITY_ALIASES = {
 }
 STATE_NAMES = {
     "order-initiated": "Order initiated",
+    "order-pending-approval": "Order waits for approval",
     "payment-completed": "Payment completed",
     "charging-starting": "Charging is starting",
     "charging-started": "Charging started",
@@ -75,7 +76,9 @@ STATE_NAMES = {
     "charging-ended": "Charging ended",
     "charger-error": "Charger fault",
     "order-cancelled": "Order cancelled",
+    "no-show": "Driver did not come",
 }
+STATE_CODES = {"pending-approval": "order-pending-approval"}
 ORDER_STATUS = {"active": "ACTIVE", "complete": "COMPLETE", "cancelled": "CANCELLED"}
 _COMMANDS = {
     **dict.fromkeys(["start-charging", "start-chargin", "charging-start", "start", "charging-started"], "start"),

@@ -60,6 +60,11 @@ _STOP = thing(
         "id": text("an id"),
         "time": thing("a time", {"timestamp": _DATE_TIME}, closed=True),
         "instructions": _descriptor("name", "short_desc", "long_desc"),
+        "authorization": thing(
+            "a start code",
+            {"type": one_of("OTP"), "token": text("the code"), "status": one_of("VALID")},
+            closed=True,
+        ),
     },
     closed=True,
 )
@@ -129,9 +134,12 @@ _FEE_TERM = thing(
     {
         "fulfillment_state": thing("a state", {"descriptor": _NAMED}, closed=True),
         "reason_required": _YES_NO,
-        "cancellation_fee": thing("a fee", {"percentage": _DECIMAL}, closed=True),
+        "cancellation_fee": thing("a fee", {}, {"percentage": _DECIMAL, "amount": _MONEY}, closed=True),
     },
-    {"external_ref": thing("a page", {"mimetype": one_of("text/html"), "url": _URL}, closed=True)},
+    {
+        "cancel_by": thing("a time", {}, {"duration": _DURATION, "timestamp": _DATE_TIME}, closed=True),
+        "external_ref": thing("a page", {"mimetype": one_of("text/html"), "url": _URL}, closed=True),
+    },
     closed=True,
 )
 _REFUND_TERM = thing(
