@@ -1,4 +1,4 @@
-"""Is every moment and every session priced exactly, and never by default?"""
+"""Are elements read as they are meant, every moment priced, and every session divided without loss?"""
 
 from __future__ import annotations
 
@@ -11,8 +11,22 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from catalog import tariffs
-from catalog.tariffs import NoTariff, TariffFault, average_price, describe, energy_lines, price_at, schedule
+from catalog.tariffs import (
+    CHARGING,
+    EXPIRED,
+    PARKING,
+    RESERVED,
+    Item,
+    NoTariff,
+    Segment,
+    TariffFault,
+    average_price,
+    describe,
+    metered,
+    price_at,
+    price_limit,
+    schedule,
+)
 
 IST = ZoneInfo("Asia/Kolkata")
 
@@ -48,8 +62,13 @@ FESTIVAL = [element("5", start_date="2026-02-01", end_date="2026-02-03"), elemen
         (FESTIVAL, "2026-02-03T00:00:00", "12"),
         ([element("7", start_time="20:00"), element("8")], "2026-02-02T23:59:00", "7"),
         ([element("7", end_time="08:00"), element("8")], "2026-02-02T08:00:00", "8"),
-        ([element("1", reservation="RESERVATION"), element("8")], "2026-02-02T08:00:00", "8"),
+        ([element("1", "TIME", reservation="RESERVATION"), element("8")], "2026-02-02T08:00:00", "8"),
         ([element(12.1)], "2026-02-02T08:00:00", "12.1"),
+        ([element("5", min_kwh=10), element("8")], "2026-02-02T08:00:00", "8"),
+        ([element("5", min_duration=60), element("8")], "2026-02-02T08:00:00", "8"),
+        ([element("5", max_kwh=10), element("8")], "2026-02-02T08:00:00", "5"),
+        ([element("5", max_power=22), element("8")], "2026-02-02T08:00:00", "8"),
+        ([element("5", max_power=22)], "2026-02-02T08:00:00", "5"),
     ],
 )
 def test_price_at_boundaries(elements: list[dict[str, Any]], moment: str, price: str) -> None:
@@ -63,19 +82,17 @@ def test_price_is_refused_where_no_element_holds() -> None:
     assert refusal.value.code == "no-tariff"
 
 
+def flowing(elements: Any, start: datetime, energy_wh: int, power_w: int, zone: ZoneInfo = IST) -> list[Any]:
+    """The energy of a session at constant power as (price, Wh)."""
+    until = start + timedelta(microseconds=-(-energy_wh * 3_600_000_000 // power_w))
+    items = metered(elements, [Segment(start, until, energy_wh, CHARGING, power_w)], tz=zone)
+    return [(item.price, item.quantity) for item in items if item.dimension == "ENERGY"]
+
+
 def test_session_across_a_gap_is_refused() -> None:
     gap = [element("14", start_time="09:00", end_time="16:00")]
     with pytest.raises(NoTariff):
-        energy_lines(gap, at("2026-02-02T15:30:00"), 10_000, 10_000, IST)
-
-
-def test_fees_and_time_prices_are_none_where_not_charged() -> None:
-    moment = at("2026-02-02T08:00:00")
-    assert tariffs.session_fee(DAY, moment, tz=IST) == 20
-    assert tariffs.session_fee(NIGHT, moment.astimezone(IST)) is None
-    assert tariffs.time_price_at([element("60", "TIME")], moment, tz=IST) == 60
-    assert tariffs.time_price_at(DAY, moment, tz=IST) is None
-    assert tariffs.parking_price_at([element("90", "PARKING_TIME")], moment, tz=IST) == 90
+        flowing(gap, at("2026-02-02T15:30:00"), 10_000, 10_000)
 
 
 @pytest.mark.parametrize(
@@ -84,36 +101,78 @@ def test_fees_and_time_prices_are_none_where_not_charged() -> None:
         ("2026-02-02T08:30:00", 10_000, 7_400, [("18.00", 3_700), ("14.00", 6_300)]),
         ("2026-02-02T08:00:00", 1_000, 7_400, [("18.00", 1_000)]),
         ("2026-02-02T08:00:00", 26_000, 1_000, [("18.00", 18_000), ("14.00", 8_000)]),
-        ("2026-02-02T08:00:00", 0, 7_400, [("18.00", 0)]),
         ("2026-02-02T08:59:59.9", 10, 7_400, [("14.00", 10)]),
     ],
 )
-def test_energy_lines_split_at_boundaries(
-    start: str, energy_wh: int, power_w: int, lines: list[tuple[str, int]]
-) -> None:
+def test_energy_is_split_at_boundaries(start: str, energy_wh: int, power_w: int, lines: list[tuple[str, int]]) -> None:
     expected = [(Decimal(price), part_wh) for price, part_wh in lines]
-    assert energy_lines(DAY, at(start), energy_wh, power_w, IST) == expected
-
-
-def test_energy_lines_are_one_where_the_clock_does_not_matter() -> None:
-    assert energy_lines([element("8")], at("2026-02-02T08:00:00"), 10**9, 1, IST) == [(Decimal(8), 10**9)]
-
-
-@pytest.mark.parametrize(("energy_wh", "power_w"), [(-1, 1000), (1000, 0), (745_000, 1_000)])
-def test_energy_lines_refuse_impossible_sessions(energy_wh: int, power_w: int) -> None:
-    with pytest.raises(ValueError, match="Wh at"):
-        energy_lines(DAY, at("2026-02-02T08:00:00"), energy_wh, power_w, IST)
+    assert flowing(DAY, at(start), energy_wh, power_w) == expected
 
 
 @given(
     st.datetimes(datetime(2026, 1, 1), datetime(2026, 12, 31)).map(lambda moment: moment.replace(tzinfo=UTC)),
-    st.integers(0, 200_000),
+    st.integers(1, 200_000),
     st.integers(1_000, 350_000),
 )
-def test_energy_lines_lose_nothing(moment: datetime, energy_wh: int, power_w: int) -> None:
-    lines = energy_lines(DAY, moment, energy_wh, power_w, IST)
+def test_no_energy_is_lost(moment: datetime, energy_wh: int, power_w: int) -> None:
+    lines = flowing(DAY, moment, energy_wh, power_w)
     assert sum(part_wh for _, part_wh in lines) == energy_wh
     assert {price for price, _ in lines} <= {Decimal(14), Decimal(18)}
+
+
+NOON = at("2026-02-02T12:00:00")
+LATER = NOON + timedelta(hours=1)
+
+
+@pytest.mark.parametrize(
+    "segments",
+    [
+        [Segment(NOON, LATER, -1)],
+        [Segment(LATER, NOON, 1)],
+        [Segment(NOON, LATER, 1), Segment(NOON, LATER, 1)],
+        [Segment(NOON, LATER, 1, RESERVED)],
+        [Segment(NOON, LATER, 1, EXPIRED)],
+    ],
+)
+def test_impossible_sessions_are_refused(segments: list[Segment]) -> None:
+    with pytest.raises(ValueError, match="backwards"):
+        metered(DAY, segments, tz=IST)
+
+
+def test_nothing_in_no_time_begins_nothing() -> None:
+    fee = [element("8"), element("20", "FLAT", min_kwh=10)]
+    session = [Segment(NOON, LATER, 10_000), Segment(LATER, LATER, 0)]
+    assert metered(fee, session, tz=IST) == (Item("ENERGY", Decimal(8), 10_000),)
+
+
+def test_energy_in_no_time_is_more_power_than_any_limit() -> None:
+    elements = [element("5", max_power=1000), element("9", min_power=1000)]
+    assert metered(elements, [Segment(NOON, NOON, 7)], tz=IST) == (Item("ENERGY", Decimal(9), 7),)
+
+
+def test_energy_in_no_time_passes_thresholds() -> None:
+    elements = [element("5", max_kwh=1), element("9")]
+    assert flowing_at_once(elements, 1_500) == [(5, 1_000), (9, 500)]
+
+
+def flowing_at_once(elements: Any, energy_wh: int) -> list[Any]:
+    return [(item.price, item.quantity) for item in metered(elements, [Segment(NOON, NOON, energy_wh)], tz=IST)]
+
+
+def test_energy_while_standing_has_its_price_too() -> None:
+    elements = [element("5"), element("60", "PARKING_TIME")]
+    used = metered(elements, [Segment(NOON, LATER, 100, PARKING)], tz=IST)
+    assert [(item.dimension, item.quantity) for item in used] == [("ENERGY", 100), ("PARKING_TIME", 3_600_000_000)]
+
+
+def test_segments_may_be_written_in_any_zone_and_leave_gaps() -> None:
+    berlin = ZoneInfo("Europe/Berlin")
+    autumn = datetime(2026, 10, 25, 0, 0, tzinfo=berlin)
+    one = Segment(autumn, datetime(2026, 10, 25, 6, 0, tzinfo=berlin), 7_000)  # seven hours
+    other = Segment(datetime(2026, 10, 25, 7, 0, tzinfo=berlin), datetime(2026, 10, 25, 8, 0, tzinfo=berlin), 1_000)
+    hourly = [element("12", "TIME")]
+    (used,) = metered(hourly, [one, other], tz=berlin)
+    assert used.quantity == 8 * 3_600_000_000
 
 
 def test_average_price_weighs_by_time() -> None:
@@ -127,11 +186,18 @@ def test_average_price_refuses_windows(length: timedelta) -> None:
         average_price(DAY, at("2026-02-02T08:30:00"), at("2026-02-02T08:30:00") + length, tz=IST)
 
 
-def test_boundaries_follow_summer_time() -> None:
+def test_average_price_follows_the_length_of_the_day() -> None:
     berlin = ZoneInfo("Europe/Berlin")
-    start = datetime(2026, 3, 29, 0, 0, tzinfo=berlin)
-    # 00:00 to 06:00 lasts five hours on that night.
-    assert energy_lines(NIGHT, start, 6_000, 1_000, berlin) == [(Decimal(9), 5_000), (Decimal(12), 1_000)]
+    start, end = datetime(2026, 3, 29, 0, 0, tzinfo=berlin), datetime(2026, 3, 29, 8, 0, tzinfo=berlin)
+    # Seven hours, of which five are night.
+    assert average_price(NIGHT, start.astimezone(UTC), end.astimezone(UTC), tz=berlin) == Decimal(69) / 7
+
+
+def test_a_day_begins_where_the_clock_skips_midnight() -> None:
+    beirut = ZoneInfo("Asia/Beirut")  # 2026-03-29 begins at 01:00
+    festive = [element("5", start_date="2026-03-29"), element("12")]
+    start = datetime(2026, 3, 28, 23, 0, tzinfo=beirut).astimezone(UTC)
+    assert flowing(festive, start, 2_000, 1_000, beirut) == [(Decimal(12), 1_000), (Decimal(5), 1_000)]
 
 
 def test_describe_says_base_then_exceptions() -> None:
@@ -141,11 +207,80 @@ def test_describe_says_base_then_exceptions() -> None:
     assert describe(WEEKEND) == "₹12.00 per kWh, ₹10.00 on Saturday, Sunday"
 
 
+@pytest.mark.parametrize(
+    ("elements", "words"),
+    [
+        ([element("5", max_kwh="2.5"), element("8")], "₹8.00 per kWh, ₹5.00 up to 2.5 kWh"),
+        ([element("5", min_kwh=20), element("8")], "₹8.00 per kWh, ₹5.00 above 20 kWh"),
+        ([element("5", max_duration=1800), element("8")], "₹8.00 per kWh, ₹5.00 in the first 30 min"),
+        ([element("5", min_duration=7200), element("8")], "₹8.00 per kWh, ₹5.00 after 2 h"),
+        ([element("5", max_power=22), element("8")], "₹8.00 per kWh, ₹5.00 below 22 kW"),
+        ([element("5", min_power="7.4"), element("8")], "₹8.00 per kWh, ₹5.00 from 7.4 kW"),
+        ([element("5", min_current=16, max_current=32)], "₹5.00 per kWh from 16 A below 32 A"),
+        ([element("4", "FLAT", reservation="RESERVATION_EXPIRES")], "₹4.00 per reservation not used"),
+        ([element("2", "TIME", reservation="RESERVATION")], "₹2.00 per hour of reservation"),
+    ],
+)
+def test_describe_says_every_restriction(elements: list[dict[str, Any]], words: str) -> None:
+    assert describe(elements) == words
+
+
+def test_describe_says_steps_and_grace() -> None:
+    components = [
+        {"type": "ENERGY", "price": 8, "step_size": 500},
+        {"type": "TIME", "price": 6, "step_size": 90},
+        {"type": "PARKING_TIME", "price": 60, "step_size": 900, "grace": 600},
+    ]
+    assert describe([{"price_components": components}]) == (
+        "₹8.00 per kWh in steps of 500 Wh, ₹6.00 per hour of charging in steps of 90 s, "
+        "₹60.00 per hour of parking after 10 min in steps of 15 min"
+    )
+
+
+def test_schedule_is_read_once_for_the_same_content() -> None:
+    assert schedule([element("8.75")]) is schedule([element("8.75")])
+    assert schedule([element("8.75")]) is not schedule([element("8.76")])
+
+
+def test_old_schedules_are_forgotten() -> None:
+    first = schedule([element("0.01")])
+    for number in range(600):
+        schedule([element(f"1000.{number}")])
+    assert schedule([element("0.01")]) is not first
+
+
+@pytest.mark.parametrize(
+    ("limit", "path"),
+    [
+        ("50", "min_price"),
+        ({}, "min_price.excl_vat"),
+        ({"excl_vat": -1}, "min_price.excl_vat"),
+        ({"excl_vat": 5, "incl_vat": "x"}, "min_price.incl_vat"),
+        ({"excl_vat": 5, "incl_vat": 4}, "min_price.incl_vat"),
+    ],
+)
+def test_faulty_price_limits_are_refused_by_their_place(limit: object, path: str) -> None:
+    with pytest.raises(TariffFault) as fault:
+        price_limit(limit, "min_price")
+    assert fault.value.path == path
+
+
+def test_price_limits_survive_being_kept() -> None:
+    for row in ({"excl_vat": "50.00"}, {"excl_vat": "50.00", "incl_vat": "59.00"}):
+        limit = price_limit(row, "min_price")
+        assert limit is not None
+        assert limit.row() == row
+    assert price_limit(None, "min_price") is None
+
+
 def test_schedule_is_returned_as_it_is() -> None:
     plan = schedule(DAY)
     assert schedule(plan) is plan
     assert plan.timed
     assert not schedule([element("8")]).timed
+
+
+STEP = "elements[0].price_components[0].step_size"
 
 
 def _faulty(**fields: object) -> list[object]:
@@ -168,7 +303,15 @@ def _faulty(**fields: object) -> list[object]:
         ([element(True)], "elements[0].price_components[0].price"),
         ([element("Infinity")], "elements[0].price_components[0].price"),
         (_faulty(restrictions=3), "elements[0].restrictions"),
-        ([element("8", max_kwh=20)], "elements[0].restrictions.max_kwh"),
+        ([element("8", max_speed=20)], "elements[0].restrictions.max_speed"),
+        ([element("8", max_kwh=0)], "elements[0].restrictions.max_kwh"),
+        ([element("8", max_kwh="many")], "elements[0].restrictions.max_kwh"),
+        ([element("8", min_power=22, max_power=22)], "elements[0].restrictions.max_power"),
+        ([element("8", reservation="MAYBE")], "elements[0].restrictions.reservation"),
+        ([element("8", reservation="RESERVATION")], "elements[0].price_components"),
+        (_faulty(price_components=[{"type": "ENERGY", "price": 1, "step_size": "0.5"}]), STEP),
+        (_faulty(price_components=[{"type": "ENERGY", "price": 1, "step_size": -1}]), STEP),
+        (_faulty(price_components=[{"type": "ENERGY", "price": 1, "grace": 60}]), f"{STEP[:-9]}grace"),
         ([element("8", start_time="9")], "elements[0].restrictions.start_time"),
         ([element("8", end_time="24:00")], "elements[0].restrictions.end_time"),
         ([element("8", start_date="soon")], "elements[0].restrictions.start_date"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -10,19 +11,32 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from catalog.tariffs import NoTariff
+from catalog.tariffs import CHARGING, PARKING, NoTariff, PriceLimit
 from core.money import Money, from_paise, total
 from orders.pricing import (
+    ENERGY_LINES,
+    PER_KWH,
+    PER_SESSION,
+    PERCENTAGE,
+    Adjustment,
+    MeterPoint,
+    Price,
     Terms,
-    average_power_w,
+    assumed,
     cancelled,
     energy_for_amount,
     energy_in_time,
     lines_from,
-    price,
+    session_segments,
     terms_from,
     time_for_energy,
 )
+from orders.pricing import price as price_of
+
+
+def price(under: Terms, *, energy_wh: int, starts_at: datetime, power_w: int, idle_s: int = 0) -> Price:
+    return price_of(under, assumed(energy_wh=energy_wh, starts_at=starts_at, power_w=power_w, idle_s=idle_s))
+
 
 NOON = datetime(2026, 2, 1, 6, 30, tzinfo=UTC)
 LIMIT_WH = 720_000
@@ -87,13 +101,6 @@ def test_cancelled_price_leaves_the_fee() -> None:
     assert cancelled(offer.lines, fee_percent=Decimal(0)).total.wire == "0.00"
 
 
-def test_average_power_delivers_the_energy_in_the_time() -> None:
-    later = NOON + timedelta(minutes=30)
-    assert average_power_w(10_000, started_at=NOON, ended_at=later, limit_w=30_000) == 20_000
-    assert average_power_w(10_000, started_at=NOON, ended_at=NOON, limit_w=30_000) == 30_000
-    assert average_power_w(0, started_at=NOON, ended_at=later, limit_w=30_000) == 1
-
-
 def test_amount_buys_nothing_where_the_fee_is_more() -> None:
     amount = Money(Decimal("20.00"))
     assert energy_for_amount(FLAT, amount, starts_at=NOON, power_w=30_000, limit_wh=LIMIT_WH) == 0
@@ -153,3 +160,130 @@ def test_time_for_energy_suffices(energy_wh: int, power_w: int) -> None:
 @given(ALL_TERMS)
 def test_terms_survive_being_kept(under: Terms) -> None:
     assert terms_from(under.snapshot(NOON)) == under
+
+
+def test_bill_follows_the_meter_and_not_the_mean() -> None:
+    before_four = datetime(2026, 2, 1, 10, 0, tzinfo=UTC)  # 15:30 in Bengaluru
+    half_past = before_four + timedelta(minutes=60)
+    points = [MeterPoint(before_four + timedelta(minutes=30), 9_000)]
+    session = session_segments(points, energy_wh=10_000, started_at=before_four, ended_at=half_past, limit_w=30_000)
+    made = price_of(BY_CLOCK, session)
+    assert [(line.energy_wh, line.amount.wire) for line in made.lines[:2]] == [(9_000, "126.00"), (1_000, "21.37")]
+
+
+def test_standing_begins_where_the_energy_ended() -> None:
+    minutes = [NOON + timedelta(minutes=minute) for minute in range(61)]
+    points = [MeterPoint(at, min(number, 20) * 100) for number, at in enumerate(minutes)]
+    whole = {"energy_wh": 2_000, "started_at": NOON, "ended_at": minutes[60], "limit_w": 9_000}
+    *_, last = session_segments(points, **whole)
+    assert (last.kind, last.starts_at, last.ends_at) == (PARKING, minutes[20], minutes[60])
+    gone = session_segments(points, unplugged_at=minutes[60] + timedelta(hours=1), **whole)[-1]
+    assert gone.ends_at == minutes[60] + timedelta(hours=1)
+
+
+def test_a_minute_without_energy_is_no_standing() -> None:
+    points = [MeterPoint(NOON + timedelta(minutes=29), 1_000)]
+    ended_at = NOON + timedelta(minutes=30)
+    made = session_segments(points, energy_wh=1_000, started_at=NOON, ended_at=ended_at, limit_w=9_000)
+    assert {segment.kind for segment in made} == {CHARGING}
+
+
+def test_readings_against_clock_or_meter_do_not_count() -> None:
+    points = [
+        MeterPoint(NOON - timedelta(minutes=1), 5),
+        MeterPoint(NOON + timedelta(minutes=10), 500, Decimal(16)),
+        MeterPoint(NOON + timedelta(minutes=5), 600),
+        MeterPoint(NOON + timedelta(minutes=15), 400),
+        MeterPoint(NOON + timedelta(minutes=20), 5_000),
+        MeterPoint(NOON + timedelta(minutes=40), 900),
+    ]
+    ended_at = NOON + timedelta(minutes=30)
+    made = session_segments(points, energy_wh=1_000, started_at=NOON, ended_at=ended_at, limit_w=9_000)
+    assert [(segment.energy_wh, segment.ends_at) for segment in made] == [
+        (500, NOON + timedelta(minutes=10)),
+        (500, ended_at),
+    ]
+
+
+def test_energy_in_no_time_is_taken_at_the_limit() -> None:
+    (segment,) = session_segments([], energy_wh=1_000, started_at=NOON, ended_at=NOON, limit_w=60_000)
+    assert segment.ends_at == NOON + timedelta(minutes=1)
+    (empty,) = session_segments([], energy_wh=0, started_at=NOON, ended_at=NOON, limit_w=60_000)
+    assert price_of(FLAT, [empty]).total.wire == "0.00"
+
+
+@pytest.mark.parametrize(("energy_wh", "power_w"), [(-1, 1_000), (1_000, 0), (745_000, 1_000)])
+def test_impossible_wishes_are_refused(energy_wh: int, power_w: int) -> None:
+    with pytest.raises(ValueError, match="Wh at"):
+        assumed(energy_wh=energy_wh, starts_at=NOON, power_w=power_w)
+
+
+def test_wish_is_reserved_then_charged_then_stands() -> None:
+    made = assumed(energy_wh=6_000, starts_at=NOON, power_w=6_000, voltage_v=240, idle_s=60, reserved_s=900)
+    assert [(segment.kind, (segment.ends_at - segment.starts_at).seconds) for segment in made] == [
+        ("reserved", 900),
+        ("charging", 3_600),
+        ("parking", 60),
+    ]
+    assert made[1].current_a == 25
+
+
+TEN_PERCENT = Adjustment("discount", "members", PERCENTAGE, Decimal(-10))
+
+
+@pytest.mark.parametrize(
+    ("adjustments", "amounts"),
+    [
+        ([TEN_PERCENT], "-20.00"),
+        ([Adjustment("discount", "", PERCENTAGE, Decimal(-10), ENERGY_LINES)], "-18.00"),
+        ([Adjustment("discount", "", PERCENTAGE, Decimal(-50), cap=Money(Decimal("30.00")))], "-30.00"),
+        ([Adjustment("surge", "", PERCENTAGE, Decimal(25), ENERGY_LINES)], "45.00"),
+        ([Adjustment("surge", "", PERCENTAGE, Decimal(25), cap=Money(Decimal(5)))], "5.00"),
+        ([Adjustment("discount", "", PER_KWH, Decimal("-1.25"))], "-12.50"),
+        ([Adjustment("discount", "", PER_SESSION, Decimal(-500))], "-200.00"),
+        ([Adjustment("discount", "", PER_SESSION, Decimal(-500), ENERGY_LINES)], "-180.00"),
+        ([TEN_PERCENT, TEN_PERCENT], "-20.00 -18.00"),
+        ([Adjustment("discount", "", PER_SESSION, Decimal(-199)), TEN_PERCENT], "-199.00 -0.10"),
+        ([Adjustment("discount", "", PER_SESSION, Decimal(-200)), TEN_PERCENT], "-200.00"),
+    ],
+)
+def test_adjustments_come_before_the_tax_and_never_below_nothing(adjustments: list[Adjustment], amounts: str) -> None:
+    adjusted = replace(FLAT, adjustments=tuple(adjustments))
+    made = price(adjusted, energy_wh=10_000, starts_at=NOON, power_w=30_000)
+    *before, tax = made.lines
+    assert " ".join(line.amount.wire for line in before[2:]) == amounts
+    taxable = total(line.amount for line in before)
+    assert taxable.paise >= 0
+    assert tax.amount == taxable.times(Decimal("0.09")).rounded().times(Decimal(2))
+    assert terms_from(adjusted.snapshot(NOON)) == adjusted
+
+
+def test_terms_keep_limits_states_and_caps() -> None:
+    kept = replace(
+        BY_CLOCK,
+        min_price=PriceLimit(Decimal("50.00")),
+        max_price=PriceLimit(Decimal("500.00"), Decimal("590.00")),
+        sac="998714",
+        supplier_state="29",
+        place_state="33",
+        adjustments=(Adjustment("surge", "", PERCENTAGE, Decimal(25), cap=Money(Decimal("5.00"))),),
+    )
+    assert terms_from(kept.snapshot(NOON)) == kept
+
+
+@pytest.mark.parametrize(
+    ("supplier", "place", "parts"),
+    [
+        ("29", "29", [("CGST", "9", 1800), ("SGST", "9", 1800)]),
+        ("", "29", [("CGST", "9", 1800), ("SGST", "9", 1800)]),
+        ("04", "04", [("CGST", "9", 1800), ("UTGST", "9", 1800)]),
+        ("29", "33", [("IGST", "18", 3600)]),
+    ],
+)
+def test_one_line_of_gst_keeps_its_parts(supplier: str, place: str, parts: list[tuple[str, str, int]]) -> None:
+    made = price(
+        replace(FLAT, supplier_state=supplier, place_state=place), energy_wh=10_000, starts_at=NOON, power_w=30_000
+    )
+    row = made.rows()[-1]
+    assert (row["code"], row["paise"]) == ("gst", 3600)
+    assert [(part["code"], part["percent"], part["paise"]) for part in row["tax"]] == parts
