@@ -11,6 +11,7 @@ from django.utils import timezone
 
 from bpp import delivery, inbox, publish, showing
 from bpp.celery import app
+from catalog import versions
 from core.due import one_of
 from core.nudges import BELL
 from fulfillment import services as fulfillment
@@ -61,6 +62,7 @@ def expire_due() -> None:
     if told:
         BELL.ring("process")
     orders.prolong_due(timezone.now(), limit=100)
+    versions.promote_due(timezone.now(), limit=100)
 
 
 @task("refund")

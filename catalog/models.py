@@ -123,6 +123,7 @@ class Tariff(models.Model):
     max_price = models.JSONField(null=True, blank=True, help_text="The most a session costs, in the same form.")
     green = models.BooleanField(default=False, help_text="Sold in the category green-tariff.")
     description = models.TextField(blank=True, default="", help_text="The price in plain words for drivers.")
+    version = models.PositiveIntegerField(default=1, editable=False, help_text="The version whose prices these are.")
     updated_at = models.DateTimeField(db_default=Now(), editable=False)
 
     class Meta:
@@ -130,6 +131,40 @@ class Tariff(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+
+class TariffVersion(models.Model):
+    """The prices of a tariff, once and for all; the database adds one whenever a tariff's prices change.
+
+    A planned version takes the tariff over at `valid_from`; until then it may be withdrawn.
+    """
+
+    tariff = models.ForeignKey(Tariff, on_delete=models.CASCADE, related_name="versions")
+    number = models.PositiveIntegerField()
+    valid_from = models.DateTimeField(null=True, blank=True, help_text="Empty: from the beginning.")
+    currency = models.CharField(max_length=3)
+    elements = models.JSONField()
+    gst_percent = models.DecimalField(max_digits=5, decimal_places=2)
+    min_price = models.JSONField(null=True, blank=True)
+    max_price = models.JSONField(null=True, blank=True)
+    planned = models.BooleanField(default=False, help_text="Not yet in force.")
+    used_at = models.DateTimeField(null=True, blank=True, help_text="When it was first quoted.")
+    created_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        ordering = ["tariff", "-number"]
+        constraints = [
+            models.UniqueConstraint(fields=["tariff", "number"], name="version_number"),
+            models.UniqueConstraint(
+                fields=["tariff", "valid_from"], condition=Q(planned=True), name="version_planned_once"
+            ),
+            models.CheckConstraint(
+                condition=Q(planned=False) | Q(valid_from__isnull=False), name="version_planned_has_time"
+            ),
+        ]  # the migration adds the triggers that write versions and keep them as they are
+
+    def __str__(self) -> str:
+        return f"{self.tariff} v{self.number}"
 
 
 class Station(models.Model):
