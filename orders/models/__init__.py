@@ -2,6 +2,7 @@
 
 from orders.models.collecting import Collection, PaymentNews, PaymentReference, WebhookRefusal
 from orders.models.money import Account, BooksCheck, Journal, MoneyRules, Posting, Refund
+from orders.models.overlays import CouponUse, Member, Overlay, QuoteRules
 from orders.models.promise import Order, OrderEvent, Payment, Quote, Reservation
 from orders.models.rules import CancellationRule, Deadline, ReservationRules
 from orders.models.terms import Consent, Terms
@@ -9,22 +10,26 @@ from orders.models.terms import Consent, Terms
 __all__ = [
     "Account",
     "BooksCheck",
-    "Collection",
     "CancellationRule",
+    "Collection",
     "Consent",
+    "CouponUse",
     "Deadline",
     "Journal",
+    "Member",
     "MoneyRules",
     "Order",
     "OrderEvent",
+    "Overlay",
     "Payment",
     "PaymentNews",
     "PaymentReference",
     "Posting",
     "Quote",
+    "QuoteRules",
     "Refund",
     "Reservation",
+    "ReservationRules",
     "Terms",
     "WebhookRefusal",
-    "ReservationRules",
 ]

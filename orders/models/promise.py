@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from decimal import Decimal
 
 from django.contrib.postgres.constraints import ExclusionConstraint
 from django.contrib.postgres.fields import DateTimeRangeField, RangeOperators
@@ -58,6 +59,9 @@ class Order(models.Model):
     energy_wh = models.PositiveBigIntegerField(help_text="The energy the quote is for.")
     starts_at = models.DateTimeField(null=True, blank=True, help_text="Wanted window; empty for charging now.")
     ends_at = models.DateTimeField(null=True, blank=True)
+    asked = models.JSONField(
+        default=dict, blank=True, help_text="What else the wish names: {offers, groups, person, vehicle, power_w}."
+    )
     billing = models.JSONField(default=dict, blank=True)
     customer = models.JSONField(default=dict, blank=True)
     context = models.JSONField(default=dict, help_text="What unsolicited callbacks copy from the request.")
@@ -194,11 +198,28 @@ class Payment(models.Model):
     amount_paise = models.BigIntegerField()
     currency = models.CharField(max_length=3, default="INR")
     reference = models.CharField(max_length=255, blank=True, default="", help_text="The payer's transaction id.")
+    finder_fee_type = models.CharField(
+        max_length=7, blank=True, default="", choices=[("percent", "Percent"), ("amount", "Amount")]
+    )
+    finder_fee = models.DecimalField(
+        max_digits=9,
+        decimal_places=2,
+        default=Decimal(0),
+        help_text="What the buyer app keeps, in percent of the total or in rupees.",
+    )
     paid_at = models.DateTimeField(null=True, blank=True)
     updated_at = models.DateTimeField(db_default=Now())
 
     class Meta:
-        constraints = [models.CheckConstraint(condition=Q(amount_paise__gte=0), name="payment_amount")]
+        constraints = [
+            models.CheckConstraint(condition=Q(amount_paise__gte=0), name="payment_amount"),
+            models.CheckConstraint(
+                condition=Q(finder_fee_type="", finder_fee=0)
+                | Q(finder_fee_type="percent", finder_fee__gt=0, finder_fee__lte=100)
+                | Q(finder_fee_type="amount", finder_fee__gt=0),
+                name="payment_finder_fee",
+            ),
+        ]
 
     def __str__(self) -> str:
         return f"{self.status} {self.amount_paise}"
