@@ -90,12 +90,6 @@ def _check_amount(quote: Quote, amount: Decimal | None, path: str) -> None:
 
 
 def _check_paid_before(payment: Payment, proof: Proof) -> None:
-    if payment.collected_by == Payment.CollectedBy.BPP and not proof.reference.strip():
-        raise Invalid(
-            "payment-proof",
-            "a payment collected by us needs the payer's transaction id; send it as transaction_id",
-            path=f"{PATH}.params.transaction_id",
-        )
     if payment.collected_by == Payment.CollectedBy.BAP and proof.status != Payment.Status.PAID:
         raise Invalid(
             "payment-proof",
