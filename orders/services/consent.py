@@ -21,7 +21,7 @@ from orders.services.ledger import lock_order, record
 
 LANGUAGES = ("en", "hi", "kn")
 CLOCK_SKEW = timedelta(minutes=5)
-MAC_BYTES, ID_BYTES = 24, 8
+MAC_BYTES, ID_BYTES = 25, 8
 # Consent to the use of personal data must not hide in the other terms, so it is a set, and a tick, of its own.
 SETS: dict[str, tuple[str, ...]] = {
     "service": (

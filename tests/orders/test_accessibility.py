@@ -27,6 +27,7 @@ pytestmark = [
 ]
 TICK = "document.querySelectorAll('[type=checkbox]').forEach(box => box.checked = true);"
 SEND = "document.forms[0].submit()"
+STYLED = "document.styleSheets[0].cssRules.length"
 WIDE = "document.documentElement.scrollWidth"
 TARGETS = "[...document.querySelectorAll('header a, input[type=checkbox], button')]"
 SMALL = f"{TARGETS}.filter(it => it.getBoundingClientRect().height < 24).length"
@@ -72,6 +73,7 @@ def test_form_and_its_answers_have_no_fault(live_server: Any, tmp_path: Path, or
         await page.open(f"{live_server.url}/terms/{form_token(order)}?lang={language}")
         found = await seen(page, "asking")
         assert await page.run("document.documentElement.lang") == language
+        assert await page.run(STYLED) > 10
         assert await page.run("document.querySelectorAll('[type=checkbox]').length") == 2
         await page.leave_by(SEND)
         found += await seen(page, "not ticked")
