@@ -1,6 +1,7 @@
 """Which tables does an order have? One file for each matter; everybody imports from here."""
 
 from orders.models.collecting import Collection, PaymentNews, PaymentReference, WebhookRefusal
+from orders.models.invoices import Invoice, InvoiceSeries, PaperKind
 from orders.models.money import Account, BooksCheck, Journal, MoneyRules, Posting, Refund
 from orders.models.overlays import CouponUse, Member, Overlay, QuoteRules
 from orders.models.promise import Order, OrderEvent, Payment, Quote, Reservation
@@ -15,11 +16,14 @@ __all__ = [
     "Consent",
     "CouponUse",
     "Deadline",
+    "Invoice",
+    "InvoiceSeries",
     "Journal",
     "Member",
     "MoneyRules",
     "Order",
     "OrderEvent",
+    "PaperKind",
     "Overlay",
     "Payment",
     "PaymentNews",
