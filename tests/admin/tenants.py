@@ -13,10 +13,11 @@ from django.db.models import Model
 from bpp.models import DeliveryAttempt, InboxMessage, OutboxMessage
 from catalog.models import Connector, Evse, EvseStatusChange, Operator, OperatorStaff, Station, Tariff
 from fulfillment.models import Command, Reading, Session, StationEvent
-from orders.models import Order
+from orders.models import Consent, Order
 from orders.services import confirm_order, init_order
 from support.models import Rating, Ticket
 from tests.factories.orders import ELEMENTS, a_confirm, an_init
+from tests.factories.terms import draft_terms, published_terms
 
 
 @dataclass
@@ -64,7 +65,17 @@ def make_tenant(word: str, now: datetime) -> Tenant:
     tenant = Tenant(word, operator, order, station, connector, session, ticket, inbox, outbox)
     tenant.rows = [operator, tariff, station, evse, connector, change, order, session, inbox, outbox, ticket, *others]
     tenant.rows += [order.quotes.get(), order.payment, order.reservations.get(), *order.events.all()]
+    tenant.rows += _contract(order, word, now)
     return tenant
+
+
+def _contract(order: Order, word: str, now: datetime) -> list[Model]:
+    terms = published_terms(order.operator, now=now, text_en=f"{word} terms")
+    draft = draft_terms(order.operator, "refund", now=now, text_en=f"{word} draft", city=f"{word} city")
+    consent = Consent.objects.create(
+        order=order, terms=terms, sha256=terms.sha256, at=now, channel="form", bap_id=order.bap_id
+    )
+    return [terms, draft, consent]
 
 
 def _order(connector: Connector, word: str, now: datetime) -> Order:
