@@ -41,16 +41,17 @@ class Options:
 
 @dataclass(frozen=True)
 class Ports:
-    """The four ports of a demo, chosen before anything is registered under them."""
+    """The five ports of a demo, chosen before anything is registered under them."""
 
     provider: int
     buyer: int
     registry: int
     supplier: int
+    payments: int
 
     @classmethod
     def from_base(cls, base: int) -> Ports:
-        return cls(base, base + 1, base + 2, base + 3)
+        return cls(base, base + 1, base + 2, base + 3, base + 4)
 
     def url(self, port: int) -> str:
         return f"http://{HOST}:{port}"
@@ -60,7 +61,7 @@ def options(arguments: Sequence[str]) -> Options:
     parser = argparse.ArgumentParser(prog="vb demo", description="Run everything here, with one signed journey.")
     parser.add_argument("--exit", action="store_true", help="stop after the journey, with its exit code")
     parser.add_argument("--json", metavar="FILE", help="write every message exchanged, one JSON object a line")
-    parser.add_argument("--port-base", type=int, default=8040, metavar="N", help="first of four ports (default 8040)")
+    parser.add_argument("--port-base", type=int, default=8040, metavar="N", help="first of five ports (default 8040)")
     parser.add_argument("--no-open", action="store_true", help="do not open a browser")
     parser.add_argument("--quiet", action="store_true", help="say nothing but problems")
     parser.add_argument(
@@ -148,14 +149,14 @@ class _Demo:
 
     def _choose_ports(self) -> None:
         try:
-            base, said = ports.free_base(self.told.port_base, 4, HOST)
+            base, said = ports.free_base(self.told.port_base, 5, HOST)
         except OSError as err:
             raise ProblemError(str(err), fix="name another --port-base", exit_code=USAGE) from err
         for sentence in said:
             self.teller.warn(sentence)
         self.ports = Ports.from_base(base)
         moved = "" if base == self.told.port_base else " (moved to the next free base)"
-        self._say("Ports", f"{base} to {base + 3}{moved}")
+        self._say("Ports", f"{base} to {base + 4}{moved}")
 
     def _settings(self, own: LocalKeys) -> dict[str, str]:
         return own.settings() | {
@@ -168,6 +169,13 @@ class _Demo:
             "BECKN_ALLOW_PRIVATE_CALLBACKS": "1",
             "EV_POWER_SUPPLIER_URL": f"{self.ports.url(self.ports.supplier)}/api/v2",
             "EV_POWER_SUPPLIER_TOKEN": environ.kept_secret(self.where, "demo-supplier-token"),
+            "PAYMENT_PROVIDER": "razorpay",
+            "PAYMENT_RAZORPAY_URL": f"{self.ports.url(self.ports.payments)}/v1",
+            "PAYMENT_RAZORPAY_KEY_ID": "rzp_test_demo",
+            "PAYMENT_RAZORPAY_KEY_SECRET": environ.kept_secret(self.where, "demo-payment-key"),
+            "PAYMENT_RAZORPAY_WEBHOOK_SECRETS": environ.kept_secret(self.where, "demo-payment-webhooks"),
+            "PAYMENT_RAZORPAY_PARTIAL_CAPTURE": "1",
+            "PAYMENT_ALLOW_PRIVATE": "1",
             "EVENTS_TOKEN": environ.kept_secret(self.where, "demo-events-token"),
             "TIME_SCALE": str(self.told.speed),
         }
@@ -205,17 +213,24 @@ class _Demo:
             "events-url": f"{at.url(at.provider)}/events",
             "events-token": group.env["EVENTS_TOKEN"],
             "supplier-token": group.env["EV_POWER_SUPPLIER_TOKEN"],
+            "payments-port": str(at.payments),
+            "payments-webhook-url": f"{at.url(at.provider)}/payments/razorpay/webhook",
+            "payments-key-id": group.env["PAYMENT_RAZORPAY_KEY_ID"],
+            "payments-key-secret": group.env["PAYMENT_RAZORPAY_KEY_SECRET"],
+            "payments-webhook-secret": group.env["PAYMENT_RAZORPAY_WEBHOOK_SECRETS"],
             "time-scale": str(self.told.speed),
             "state-dir": str(self.where.home / "sandbox"),
             "powers": str(self._powers),
         }
         flags = [f"--{name}={value}" for name, value in pairs.items()]  # a token may begin with a dash
+        flags.append("--payments-partial-capture")
         group.start_app("sandbox", [group.venv.python, "-m", "sandbox", "network", *flags])
         wait_for_line(group, log, b"ready", offset)
         serve.start_provider(group, host=HOST, port=at.provider)
         group.wait_until_ready(at.url(at.provider))
         return (
-            f"registry, gateway :{at.registry} · provider :{at.provider} · buyer :{at.buyer} · supplier :{at.supplier}"
+            f"registry, gateway :{at.registry} · provider :{at.provider} · buyer :{at.buyer} · supplier :{at.supplier} "
+            f"· payments :{at.payments}"
         )
 
     def _journey(self, group: Group) -> int:

@@ -1,4 +1,4 @@
-"""How is the sandbox started? `python -m sandbox network|journey|registry|buyer|supplier|keys`."""
+"""How is the sandbox started? `python -m sandbox network|journey|registry|buyer|supplier|payments|keys`."""
 
 import argparse
 import asyncio
@@ -21,6 +21,7 @@ from sandbox.network import (
     REGISTRY_ID,
     Addresses,
     Events,
+    Payments,
     Provider,
     buyer_with_page,
     identity_kept,
@@ -28,6 +29,8 @@ from sandbox.network import (
     serve_registry,
     serve_supplier,
 )
+from sandbox.payments import AccountSettings
+from sandbox.payments_api import serve_payments
 from sandbox.registry import Registry
 from sandbox.signing import Identity
 from sandbox.supplier import SupplierSettings
@@ -55,7 +58,13 @@ async def _network(arguments: argparse.Namespace) -> int:
         encryption_public_key=arguments.bpp_encryption_public_key,
         key_id=arguments.bpp_key_id,
     )
-    addresses = Addresses(arguments.host, arguments.registry_port, arguments.buyer_port, arguments.supplier_port)
+    addresses = Addresses(
+        arguments.host,
+        arguments.registry_port,
+        arguments.buyer_port,
+        arguments.supplier_port,
+        arguments.payments_port,
+    )
     async with running(
         provider,
         addresses=addresses,
@@ -63,6 +72,7 @@ async def _network(arguments: argparse.Namespace) -> int:
         settings=_supplier_settings(arguments),
         state_dir=arguments.state_dir,
         network=_words(arguments),
+        payments=_payments_account(arguments),
     ):
         await _until_stopped()
     return 0
@@ -107,6 +117,16 @@ async def _supplier(arguments: argparse.Namespace) -> int:
     return 0
 
 
+async def _payments(arguments: argparse.Namespace) -> int:
+    wanted = _payments_account(arguments)
+    server, _ = await serve_payments(
+        wanted.account, webhook_url=wanted.webhook_url, host=arguments.host, port=arguments.payments_port
+    )
+    await _until_stopped()
+    await server.stop()
+    return 0
+
+
 async def _journey(arguments: argparse.Namespace) -> int:
     return await travel(
         arguments.buyer.rstrip("/"), json_file=arguments.json, near=arguments.near, direct=arguments.direct
@@ -135,6 +155,16 @@ async def _until_stopped() -> None:
 
 def _events(arguments: argparse.Namespace) -> Events:
     return Events(arguments.events_url, arguments.events_token, arguments.supplier_token)
+
+
+def _payments_account(arguments: argparse.Namespace) -> Payments:
+    account = AccountSettings(
+        key_id=arguments.payments_key_id,
+        key_secret=arguments.payments_key_secret,
+        webhook_secret=arguments.payments_webhook_secret,
+        partial_capture=arguments.payments_partial_capture,
+    )
+    return Payments(account, arguments.payments_webhook_url)
 
 
 def _supplier_settings(arguments: argparse.Namespace) -> SupplierSettings:
@@ -186,6 +216,11 @@ def _parser() -> argparse.ArgumentParser:
         add(supplier)
     supplier.set_defaults(run=_supplier)
 
+    payments = commands.add_parser("payments", help="a payment gateway of Razorpay's kind")
+    for add in (_place, _payments_place):
+        add(payments)
+    payments.set_defaults(run=_payments)
+
     journey = commands.add_parser("journey", help="one scripted journey through a running buyer app")
     journey.add_argument("--buyer", required=True, metavar="URL")
     journey.add_argument("--json", type=Path, default=None, metavar="FILE", help="write every message, one a line")
@@ -201,8 +236,8 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _add_network(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    network = commands.add_parser("network", help="registry, gateway, buyer app and power supplier in one process")
-    for add in (_place, _context_words, _registry_place, _buyer_place, _supplier_place):
+    network = commands.add_parser("network", help="the whole network in one process")
+    for add in (_place, _context_words, _registry_place, _buyer_place, _supplier_place, _payments_place):
         add(network)
     network.add_argument("--bpp-id", required=True)
     network.add_argument("--bpp-url", required=True, help="the provider's subscriber url")
@@ -242,6 +277,16 @@ def _supplier_place(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--fixed-slots", action="store_true", help="do not add a slot because one was wished")
     parser.add_argument("--powers", type=Path, default=None, help="JSON file: station id → slot → most W it delivers")
     parser.add_argument("--known-stations-only", action="store_true", help="only seeded stations exist")
+
+
+def _payments_place(parser: argparse.ArgumentParser) -> None:
+    defaults = AccountSettings()
+    parser.add_argument("--payments-port", type=int, default=8044)
+    parser.add_argument("--payments-webhook-url", default="", help="where payment news is posted; empty: nowhere")
+    parser.add_argument("--payments-key-id", default=defaults.key_id)
+    parser.add_argument("--payments-key-secret", default=defaults.key_secret)
+    parser.add_argument("--payments-webhook-secret", default=defaults.webhook_secret)
+    parser.add_argument("--payments-partial-capture", action="store_true", help="less than the whole may be captured")
 
 
 if __name__ == "__main__":

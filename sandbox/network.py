@@ -1,11 +1,11 @@
-"""How does the whole toy network stand up? Registry, gateway, buyer app and power supplier in one process."""
+"""How does the whole toy network stand up? Registry, gateway, buyer app, power supplier and payments in one process."""
 
 import base64
 import json
 import os
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from aiohttp import web
@@ -15,6 +15,8 @@ from sandbox.buyer_api import BuyerApi, Surroundings
 from sandbox.endpoint import Network
 from sandbox.gateway import Gateway, add_gateway_routes
 from sandbox.page import add_page_routes
+from sandbox.payments import AccountSettings
+from sandbox.payments_api import PaymentsApi, serve_payments
 from sandbox.registry import Registry, Row, add_registry_routes
 from sandbox.serving import Server, serve
 from sandbox.signing import Identity
@@ -57,6 +59,7 @@ class Addresses:
     registry_port: int = 0
     buyer_port: int = 0
     supplier_port: int = 0
+    payments_port: int = 0
 
 
 @dataclass(frozen=True)
@@ -68,6 +71,14 @@ class Events:
     supplier_token: str = ""
 
 
+@dataclass(frozen=True)
+class Payments:
+    """Whose account the payment gateway keeps, and where its webhooks go; empty: nowhere."""
+
+    account: AccountSettings = field(default_factory=AccountSettings)
+    webhook_url: str = ""
+
+
 @dataclass
 class RunningNetwork:
     """The parts of a network that listens."""
@@ -77,6 +88,8 @@ class RunningNetwork:
     buyer: Buyer
     registry_url: str
     supplier_url: str
+    payments: PaymentsApi
+    payments_url: str
 
 
 def identity_kept(state_dir: Path | None, subscriber_id: str) -> Identity:
@@ -147,6 +160,7 @@ async def running(
     settings: SupplierSettings,
     state_dir: Path | None = None,
     network: Network | None = None,
+    payments: Payments | None = None,
 ) -> AsyncIterator[RunningNetwork]:
     """The whole network around one provider, listening until the block ends."""
     words, host = network or Network(), addresses.host
@@ -163,4 +177,17 @@ async def running(
         stack.push_async_callback(buyer.stop)
         await buyer_with_page(buyer, around).start(host=host, port=addresses.buyer_port)
         registry.add(buyer.row())
-        yield RunningNetwork(registry, gateway, buyer, registry_url=hub.url, supplier_url=supplier.url)
+        wanted = payments or Payments()
+        till, api = await serve_payments(
+            wanted.account, webhook_url=wanted.webhook_url, host=host, port=addresses.payments_port
+        )
+        stack.push_async_callback(till.stop)
+        yield RunningNetwork(
+            registry,
+            gateway,
+            buyer,
+            registry_url=hub.url,
+            supplier_url=supplier.url,
+            payments=api,
+            payments_url=till.url,
+        )

@@ -40,12 +40,13 @@ async def ready(*command: str) -> AsyncIterator[asyncio.subprocess.Process]:
 
 
 async def test_network_says_ready_and_ends_on_sigterm(tmp_path: Path, http: aiohttp.ClientSession) -> None:
-    registry, buyer, supplier = free_ports(3)
+    registry, buyer, supplier, payments = free_ports(4)
     who = Identity.fresh("bpp.test")
     options = {
         "registry-port": registry,
         "buyer-port": buyer,
         "supplier-port": supplier,
+        "payments-port": payments,
         "bpp-id": "bpp.test",
         "bpp-url": "http://127.0.0.1:9/beckn",
         "bpp-public-key": who.signing_public_key,
@@ -69,12 +70,13 @@ async def test_network_says_ready_and_ends_on_sigterm(tmp_path: Path, http: aioh
 
 
 async def test_parts_run_alone_and_the_buyer_subscribes(http: aiohttp.ClientSession) -> None:
-    registry, buyer, supplier = free_ports(3)
+    registry, buyer, supplier, payments = free_ports(4)
     url = f"http://127.0.0.1:{registry}"
     commands = [
         ["registry", "--registry-port", registry],
         ["buyer", "--buyer-port", buyer, "--registry-url", url, "--gateway-url", url, "--subscribe"],
         ["supplier", "--supplier-port", supplier, "--supplier-token", "s"],
+        ["payments", "--payments-port", payments, "--payments-key-secret", "p"],
     ]
     async with AsyncExitStack() as stack:
         started = [await stack.enter_async_context(ready(*command)) for command in commands]
