@@ -24,7 +24,7 @@ from orders.balances import purse
 from orders.models import Collection, Order, PaymentNews, WebhookRefusal
 from orders.payments import provider_named
 from orders.payments.base import Ask, News, Provider, Received, State, WebhookRefused
-from orders.services.collecting import QUEUE, options, provider_of, withdraw
+from orders.services.collecting import QUEUE, SHORTEST_LINK, options, provider_of, withdraw
 from orders.services.receiving import CLOSED, give_free, locked, next_look, receive
 
 log = logging.getLogger(__name__)
@@ -176,8 +176,8 @@ def _decide_closed(order: Order, row: Collection, now: datetime) -> None:
         row.save(update_fields=["wanted_paise", "next_at", "updated_at"])
     elif row.state == S.WAITING and order.state != Order.State.EXPIRED and stand.due > 0:
         row.state, row.price_paise, row.amount_paise = S.ASKED, stand.due, stand.due
-        row.next_at, row.updated_at = now, now
-        row.save(update_fields=["state", "price_paise", "amount_paise", "next_at", "updated_at"])
+        row.next_at, row.updated_at, row.created_at = now, now, now
+        row.save(update_fields=["state", "price_paise", "amount_paise", "next_at", "updated_at", "created_at"])
     elif row.state in {S.WAITING, S.ASKED, S.OPEN, S.CAPTURED}:
         withdraw(row, now=now)
 
@@ -231,7 +231,7 @@ def _make_link(row: Collection, provider: Provider, now: datetime, base_url: str
             row.currency,
             f"EV charging at {order.operator.name}",
             back_url=f"{base_url}/pay/{row.token}" if base_url else "",
-            expires_at=row.expires_at,
+            expires_at=max(row.expires_at, now + SHORTEST_LINK) if row.expires_at else None,
             hold=row.hold,
         )
     )

@@ -22,7 +22,6 @@ log = logging.getLogger(__name__)
 S = Collection.State
 UNPAID = (S.WAITING, S.ASKED, S.OPEN, S.EXPIRED, S.FAILED)
 CLOSED = (Order.State.COMPLETE, Order.State.CANCELLED, Order.State.EXPIRED)
-TOLD = (Order.State.INITIATED, Order.State.ACTIVE, Order.State.COMPLETE, Order.State.CANCELLED)
 YOUNG, DAY, WEEK = timedelta(minutes=20), timedelta(days=1), timedelta(days=7)
 
 
@@ -204,7 +203,8 @@ def _tell(order: Order, row: Collection, kind: str, paise: int, now: datetime, *
         kind,
         now=now,
         actor=actor or actor_of(row),
-        public=order.state in TOLD and not row.closing,
+        # An order without an id cannot be told of by itself: the answer to init or confirm tells of its payment.
+        public=order.code is not None and not row.closing,
         data={"collection": row.reference, "payment": row.payment_ref, "paise": paise, "currency": row.currency},
     )
 

@@ -150,7 +150,7 @@ class Talk:
 
     def wish(self, **changes: Any) -> dict[str, Any]:
         """The order of a select, init or confirm, paid to the buyer app; `changes` replace parts."""
-        params = {"amount": PAID, "currency": "INR", "transaction_id": "txn-1"}
+        params = {"amount": PAID, "currency": "INR", "transaction_id": f"txn-{self.transaction_id[:8]}"}
         measure = {"type": "CONSTANT", "value": "10", "unit": "kWh"}
         return {
             "provider": {"id": self.connector.evse.station.operator.code},

@@ -1,0 +1,120 @@
+"""What does a buyer app see of a payment that we collect ourselves?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.test import Client
+
+from bpp.models import OutboxMessage
+from orders.models import Collection
+from orders.services import complete_order, mark_started
+from tests.bpp.pipeline import PAID, Talk, content, tell
+from tests.factories.orders import NOW
+from tests.orders.payments import ToyGateway, running_gateway, the_collection
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def gateway(settings: Any) -> Iterator[ToyGateway]:
+    with running_gateway(settings) as toy:
+        yield toy
+
+
+def ours(talk: Talk, **payment: Any) -> dict[str, Any]:
+    """The order of an init or confirm whose payment we collect."""
+    return {"order": talk.wish(payments=[{"collected_by": "BPP", "type": "PRE-ORDER", **payment}])}
+
+
+def payment_in(document: dict[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = document["message"]["order"]["payments"][0]
+    return found
+
+
+def paid(talk: Talk, gateway: ToyGateway) -> None:
+    talk.ask("init", ours(talk))
+    gateway.work()
+    gateway.pay(the_collection(talk.order))
+    gateway.after(seconds=15)
+    gateway.work()
+
+
+def test_init_names_the_page_to_pay_on(talk: Talk, gateway: ToyGateway) -> None:
+    told = payment_in(talk.ask("init", ours(talk)))
+    row = the_collection(talk.order)
+    assert told["url"].endswith(f"/pay/{row.token}")
+    assert (told["collected_by"], told["status"], told["params"]["amount"]) == ("BPP", "NOT-PAID", PAID)
+    assert [row.verdicts for row in talk.owed()] == [[]]
+
+
+def test_confirm_before_the_payment_is_refused(talk: Talk, gateway: ToyGateway) -> None:
+    talk.ask("init", ours(talk))
+    assert talk.refusal("confirm", ours(talk)) == ("40004", "$.message.order.payments[0].status")
+
+
+def test_confirm_after_the_payment_is_accepted(talk: Talk, gateway: ToyGateway) -> None:
+    paid(talk, gateway)
+    told = payment_in(talk.ask("confirm", ours(talk)))
+    assert (told["status"], told["params"]["transaction_id"]) == ("PAID", the_collection(talk.order).payment_ref)
+
+
+def test_init_asked_again_shows_that_it_is_paid(talk: Talk, gateway: ToyGateway) -> None:
+    paid(talk, gateway)
+    assert payment_in(talk.ask("init", ours(talk)))["status"] == "PAID"
+
+
+def test_capture_is_told_by_on_status(talk: Talk, gateway: ToyGateway) -> None:
+    paid(talk, gateway)
+    talk.ask("confirm", ours(talk))
+    mark_started(talk.order.pk, now=NOW, actor="station")
+    ended = NOW + timedelta(minutes=20)
+    complete_order(
+        talk.order.pk, energy_wh=8_000, started_at=NOW, ended_at=ended, now=ended, reason="full", actor="station"
+    )
+    tell()
+    before = len(talk.told())
+    gateway.after(minutes=20)
+    gateway.work()
+    tell()
+    rows = OutboxMessage.objects.filter(answers=None).order_by("id")
+    assert len(talk.told()) == before + 1
+    assert (rows.last().action, payment_in(content(rows.last()))["status"]) == ("on_status", "PAID")  # type: ignore[union-attr]  # counted
+    assert all(row.verdicts == [] for row in rows)
+
+
+def test_pay_page_leads_to_the_provider_and_then_says_paid(talk: Talk, gateway: ToyGateway) -> None:
+    talk.ask("init", ours(talk))
+    row = the_collection(talk.order)
+    assert "being prepared" in page(row)
+    gateway.work()
+    row.refresh_from_db()
+    assert f'href="{row.link_url}"' in page(row)
+    gateway.pay(row)
+    gateway.after(seconds=15)
+    gateway.work()
+    assert "arrived" in page(row)
+
+
+def test_pay_page_draws_a_upi_code_without_a_gateway(talk: Talk, gateway: ToyGateway, settings: Any) -> None:
+    settings.PAYMENT_PROVIDER, settings.PAYMENT_UPI_ADDRESS = "upi", "voltbazaar@examplebank"
+    told = payment_in(talk.ask("init", ours(talk)))
+    assert told["params"]["virtual_payment_address"] == "voltbazaar@examplebank"
+    gateway.work()
+    shown = page(the_collection(talk.order))
+    assert "upi://pay?pa=voltbazaar@examplebank&amp;pn=Voltbazaar&amp;am=236.00&amp;cu=INR" in shown
+    assert "<svg" in shown
+
+
+def test_unknown_pay_page_is_a_404() -> None:
+    assert Client().get("/pay/nothing").status_code == 404
+
+
+def page(row: Collection) -> str:
+    response = Client().get(f"/pay/{row.token}")
+    assert response.status_code == 200
+    assert response.headers["Referrer-Policy"] == "no-referrer"
+    return response.content.decode()

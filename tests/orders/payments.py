@@ -1,0 +1,144 @@
+"""A toy payment gateway at the far end of the wire, with a clock that tests move, and its news posted to our door."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import hmac
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.test import Client
+
+from orders.balances import Purse, purse
+from orders.models import Collection, Order
+from orders.services.cashier import collect_due
+from sandbox.payments import AccountSettings, Entity
+from sandbox.payments_api import PaymentsApi, serve_payments
+from sandbox.supplier_api import RouteFault
+from tests.factories.orders import NOW
+
+HOOK = "/payments/razorpay/webhook"
+
+
+@dataclass
+class Told:
+    """One event as the gateway would send it."""
+
+    name: str
+    body: bytes
+    event_id: str
+
+
+@dataclass
+class ToyGateway:
+    """The sandbox's gateway; `at` is its time, `told` what it has to say and has not been delivered by itself."""
+
+    at: datetime = NOW
+    url: str = ""
+    api: PaymentsApi = field(init=False)
+    account: AccountSettings = field(default_factory=AccountSettings)
+
+    def told(self) -> list[Told]:
+        """Every event so far, in order."""
+        return [Told(one.name, one.body, one.id) for one in self.api.webhooks.events]
+
+    def post(self, told: Told, *, secret: str = "", event_id: str = "") -> int:
+        """Post one event to our door over Django's client; the status."""
+        return post_news(told.body, secret=secret or self.account.webhook_secret, event_id=event_id or told.event_id)
+
+    def post_all(self) -> None:
+        for told in self.told():
+            assert self.post(told) == 200
+
+    def pay(self, row: Collection, **how: Any) -> Entity:
+        """What the payer does on the page of a collection's link."""
+        row.refresh_from_db()
+        return self.api.gateway.pay(row.link_ref, **how)
+
+    def fail_next(self, route: str, **fault: Any) -> None:
+        self.api.fail_next(route, RouteFault(**fault))
+
+    def routes(self) -> list[str]:
+        """The calls that reached it, in order."""
+        return [call["route"] for call in self.api.calls]
+
+    def after(self, **time: float) -> datetime:
+        """Let time pass; returns the new time."""
+        self.at += timedelta(**time)
+        return self.at
+
+    def work(self) -> int:
+        """Let the cashier do all that is due now."""
+        return collect_due(now=self.at, limit=50, base_url="https://bpp.example.org")
+
+
+def post_news(body: bytes, *, secret: str, event_id: str) -> int:
+    """A webhook with its signature, posted to the URL; the status."""
+    signature = hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()
+    response = Client().post(
+        HOOK,
+        body,
+        content_type="application/json",
+        headers={"X-Razorpay-Signature": signature, "X-Razorpay-Event-Id": event_id},
+    )
+    return response.status_code
+
+
+def changed(told: Told, path: str, value: Any) -> bytes:
+    """The event's body with one member replaced; `path` like `payload.payment.entity.amount`."""
+    content = json.loads(told.body)
+    *parents, last = path.split(".")
+    node = content
+    for name in parents:
+        node = node[name]
+    node[last] = value
+    return json.dumps(content).encode()
+
+
+def the_collection(order: Order) -> Collection:
+    """The newest collection of an order."""
+    return Collection.objects.filter(order=order).latest("number")
+
+
+def money(order: Order) -> Purse:
+    return purse(order)
+
+
+@contextmanager
+def running_gateway(settings: Any, *, partial_capture: bool = True) -> Iterator[ToyGateway]:
+    """Serve a gateway on a loopback port in a thread of its own and let the product collect through it."""
+    toy, ready, stop = ToyGateway(), threading.Event(), asyncio.Event()
+    toy.account.partial_capture = partial_capture
+    loop = asyncio.new_event_loop()
+
+    async def life() -> None:
+        server, toy.api = await serve_payments(toy.account, clock=lambda: toy.at)
+        toy.url = server.url
+        ready.set()
+        await stop.wait()
+        await server.stop()
+
+    thread = threading.Thread(target=lambda: loop.run_until_complete(life()), daemon=True)
+    thread.start()
+    assert ready.wait(5)
+    settings.PAYMENT_PROVIDER = "razorpay"
+    settings.PAYMENT_RAZORPAY_URL = f"{toy.url}/v1"
+    settings.PAYMENT_RAZORPAY_KEY_ID = toy.account.key_id
+    settings.PAYMENT_RAZORPAY_KEY_SECRET = toy.account.key_secret
+    settings.PAYMENT_RAZORPAY_ACCOUNT = toy.account.account_id
+    settings.PAYMENT_RAZORPAY_WEBHOOK_SECRETS = ["the-next-secret", toy.account.webhook_secret]
+    settings.PAYMENT_RAZORPAY_PARTIAL_CAPTURE = partial_capture
+    settings.PAYMENT_ALLOW_PRIVATE = True
+    settings.PAYMENT_TIMEOUT_S = 2
+    try:
+        yield toy
+    finally:
+        loop.call_soon_threadsafe(stop.set)
+        thread.join(5)
+        loop.close()

@@ -1,0 +1,434 @@
+"""Is money collected by us taken once, exactly, and only on the provider's word?"""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.utils import timezone
+
+from core.errors import Invalid
+from orders.models import Collection, Journal, Order, OrderEvent, Payment, PaymentNews, PaymentReference, WebhookRefusal
+from orders.services import (
+    cancel_order,
+    complete_order,
+    confirm_order,
+    expire_due,
+    init_order,
+    mark_started,
+    refunds_due,
+    settle_due,
+)
+from tests.factories.orders import BAP, NOW, a_confirm, an_init, initiated_order
+from tests.orders.payments import ToyGateway, changed, money, post_news, running_gateway, the_collection
+
+pytestmark = pytest.mark.django_db
+
+PRICE, ASKED = 23_600, 25_960
+S = Collection.State
+
+
+@pytest.fixture(autouse=True)
+def still(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The door reads the clock of the toy's world."""
+    monkeypatch.setattr(timezone, "now", lambda: NOW)
+
+
+@pytest.fixture
+def gateway(settings: Any) -> Iterator[ToyGateway]:
+    with running_gateway(settings) as toy:
+        yield toy
+
+
+@pytest.fixture
+def whole(settings: Any) -> Iterator[ToyGateway]:
+    """A gateway that captures a payment for its whole amount only."""
+    with running_gateway(settings, partial_capture=False) as toy:
+        yield toy
+
+
+def asked(gateway: ToyGateway, **changes: Any) -> tuple[Order, Collection]:
+    """An initialised order collected by us, with its link made."""
+    order = initiated_order(collected_by="BPP", **changes)
+    gateway.work()
+    return order, the_collection(order)
+
+
+def paid(gateway: ToyGateway) -> tuple[Order, Collection]:
+    """The same, paid, and its news heard."""
+    order, row = asked(gateway)
+    gateway.pay(row)
+    gateway.post_all()
+    gateway.work()
+    row.refresh_from_db()
+    return order, row
+
+
+def charged_order(gateway: ToyGateway, energy_wh: int) -> tuple[Order, Collection]:
+    """Paid, confirmed and charged: 18 ₹/kWh and 20 ₹ with 18 % GST."""
+    order, row = paid(gateway)
+    confirm_order(**a_confirm(order))
+    mark_started(order.pk, now=NOW, actor="station")
+    ended = NOW + timedelta(minutes=20)
+    order = complete_order(
+        order.pk, energy_wh=energy_wh, started_at=NOW, ended_at=ended, now=ended, reason="full", actor="station"
+    )
+    return order, row
+
+
+def journals(order: Order) -> int:
+    return Journal.objects.filter(order=order).count()
+
+
+def test_link_is_made_for_the_price_and_the_buffer(gateway: ToyGateway) -> None:
+    _, row = asked(gateway)
+    link = gateway.api.gateway.links[row.link_ref]
+    assert (row.state, row.price_paise, row.amount_paise, link["amount"]) == (S.OPEN, PRICE, ASKED, ASKED)
+    assert (link["reference_id"], row.hold) == (row.reference, True)
+    assert row.link_url == f"{gateway.url}/pay/{row.link_ref}"
+
+
+def test_payment_is_held_and_the_order_may_be_confirmed(gateway: ToyGateway) -> None:
+    order, row = paid(gateway)
+    assert (row.state, row.authorised_paise, row.captured_paise) == (S.AUTHORISED, ASKED, 0)
+    assert (money(order).held, money(order).authorised) == (ASKED, ASKED)
+    order = confirm_order(**a_confirm(order))
+    payment = Payment.objects.get(order=order)
+    assert (order.state, payment.status, payment.reference) == ("active", "PAID", row.payment_ref)
+    assert money(order).paid == ASKED
+
+
+def test_confirm_before_the_money_is_refused_with_the_reason(gateway: ToyGateway) -> None:
+    order, _ = asked(gateway)
+    with pytest.raises(Invalid, match=r"236\.00 INR have not reached us yet") as refused:
+        confirm_order(**a_confirm(order))
+    assert refused.value.code == "payment-proof"
+
+
+def test_confirm_with_another_payments_id_is_refused(gateway: ToyGateway) -> None:
+    order, _ = paid(gateway)
+    with pytest.raises(Invalid, match="not the payment we received"):
+        confirm_order(**a_confirm(order, reference="pay_0000000000"))
+
+
+def test_bill_is_captured_and_the_rest_of_the_hold_given_free(gateway: ToyGateway) -> None:
+    order, row = charged_order(gateway, 8_000)
+    gateway.after(minutes=20)
+    gateway.work()
+    row.refresh_from_db()
+    assert (row.state, row.captured_paise) == (S.CAPTURED, 19_352)
+    stand = money(order)
+    assert (stand.paid, stand.captured, stand.held, stand.authorised, stand.due) == (19_352, 19_352, 0, 0, 0)
+    assert gateway.api.gateway.payments[row.payment_ref]["amount_captured"] == 19_352
+
+
+def test_bill_above_the_price_is_taken_from_the_buffer(gateway: ToyGateway) -> None:
+    order, row = charged_order(gateway, 10_500)
+    gateway.after(minutes=20)
+    gateway.work()
+    row.refresh_from_db()
+    assert (row.captured_paise, money(order).due) == (24_662, 0)
+
+
+def test_without_partial_capture_the_whole_is_taken_and_the_rest_refunded(whole: ToyGateway) -> None:
+    order, row = charged_order(whole, 8_000)
+    assert (row.hold, row.state, row.captured_paise) == (False, S.CAPTURED, ASKED)
+    refunds_due(now=whole.after(minutes=20))
+    stand = money(order)
+    assert (stand.paid, stand.captured, stand.refunded, stand.returned, stand.held) == (
+        ASKED,
+        19_352,
+        ASKED - 19_352,
+        ASKED - 19_352,
+        0,
+    )
+    assert whole.api.gateway.payments[row.payment_ref]["amount_refunded"] == ASKED - 19_352
+
+
+def test_duplicate_news_moves_money_once(gateway: ToyGateway) -> None:
+    order, _ = paid(gateway)
+    before = journals(order)
+    for _ in range(3):
+        gateway.post_all()
+        gateway.work()
+    told = PaymentNews.objects.get()
+    assert (journals(order), told.deliveries, told.state) == (before, 4, "done")
+
+
+def test_forged_news_is_refused_counted_and_moves_nothing(gateway: ToyGateway) -> None:
+    order, row = asked(gateway)
+    gateway.pay(row)
+    calls = len(gateway.routes())
+    for number in range(500):
+        told = gateway.told()[0]
+        assert gateway.post(told, secret=f"forged-{number}", event_id=f"evt-{number}") == 401
+    gateway.work()
+    assert (PaymentNews.objects.count(), journals(order)) == (0, 0)
+    assert WebhookRefusal.objects.get().count == 500
+    assert len(gateway.routes()) == calls
+
+
+@pytest.mark.parametrize("signature", ["", "00", "é", "a" * 64])
+def test_news_with_an_odd_signature_is_refused(gateway: ToyGateway, client: Any, signature: str) -> None:
+    answer = client.post(
+        "/payments/razorpay/webhook", b"{}", content_type="application/json", HTTP_X_RAZORPAY_SIGNATURE=signature
+    )
+    assert answer.status_code == 401
+
+
+def test_news_is_taken_under_either_secret_while_they_change(gateway: ToyGateway) -> None:
+    _, row = asked(gateway)
+    gateway.pay(row)
+    assert gateway.post(gateway.told()[0], secret="the-next-secret") == 200
+
+
+def test_news_too_large_or_for_nobody_is_refused(gateway: ToyGateway, client: Any) -> None:
+    large = client.post("/payments/razorpay/webhook", b"x" * 131_073, content_type="application/json")
+    nobody = client.post("/payments/paypal/webhook", b"{}", content_type="application/json")
+    read = client.get("/payments/razorpay/webhook")
+    assert (large.status_code, nobody.status_code, read.status_code) == (413, 404, 405)
+
+
+def test_captured_before_authorised_comes_to_the_same(whole: ToyGateway) -> None:
+    order, row = asked(whole)
+    whole.pay(row)
+    for told in reversed(whole.told()):
+        assert whole.post(told) == 200
+        whole.work()
+    row.refresh_from_db()
+    assert (row.state, money(order).paid, money(order).authorised) == (S.CAPTURED, ASKED, 0)
+
+
+def test_hundred_events_ten_times_over_in_any_order_post_once(whole: ToyGateway) -> None:
+    rows = [asked(whole)[1] for _ in range(25)]
+    for row in rows:
+        whole.pay(row)
+    told = whole.told() * 10
+    assert len(told) == 1_000
+    random.Random(3).shuffle(told)
+    for one in told:
+        assert whole.post(one) == 200
+    while whole.work():
+        pass
+    assert PaymentNews.objects.count() == 100
+    assert Journal.objects.filter(kind=Journal.Kind.CHARGE).count() == 25
+    assert sum(money(row.order).paid for row in rows) == 25 * ASKED
+
+
+def test_news_replayed_a_day_later_has_no_effect(gateway: ToyGateway, monkeypatch: pytest.MonkeyPatch) -> None:
+    order, _ = charged_order(gateway, 8_000)
+    gateway.after(minutes=20)
+    gateway.work()
+    before, told = journals(order), gateway.told()[0]
+    later = gateway.after(days=1, minutes=10)
+    monkeypatch.setattr(timezone, "now", lambda: later)
+    assert gateway.post(told) == 200
+    assert gateway.post(told, event_id="another-id") == 200
+    respaced = json.dumps(json.loads(told.body), indent=1).encode()
+    assert post_news(respaced, secret=gateway.account.webhook_secret, event_id="a-third-id") == 200
+    gateway.work()
+    assert journals(order) == before
+    assert PaymentNews.objects.get(event_id="a-third-id").state == "ignored"
+
+
+@pytest.mark.parametrize(
+    ("how", "why"),
+    [
+        ({"amount": 100}, "100 paise came, 25960 were asked for"),
+        ({"amount": ASKED + 1}, "25961 paise came, 25960 were asked for"),
+        ({"currency": "USD"}, "paid in USD, asked for INR"),
+    ],
+)
+def test_another_amount_or_currency_waits_for_a_person(gateway: ToyGateway, how: dict[str, Any], why: str) -> None:
+    order, row = asked(gateway)
+    gateway.pay(row, **how)
+    gateway.post_all()
+    gateway.work()
+    row.refresh_from_db()
+    news = PaymentNews.objects.get()
+    assert (row.state, row.problem, news.state, journals(order)) == (S.ALARM, why, "alarm", 0)
+    with pytest.raises(Invalid):
+        confirm_order(**a_confirm(order))
+
+
+def test_news_of_another_merchant_or_order_is_kept_and_moves_nothing(gateway: ToyGateway) -> None:
+    order, row = asked(gateway)
+    gateway.api.gateway.pay(gateway.api.gateway.new_link({"amount": ASKED, "reference_id": "not-ours"})["id"])
+    foreign, ours = gateway.told()[0], gateway.account.webhook_secret
+    assert gateway.post(foreign) == 200
+    body = changed(foreign, "account_id", "acc_somebodyelse")
+    assert post_news(body, secret=ours, event_id="evt-foreign") == 200
+    gateway.work()
+    outcomes = dict(PaymentNews.objects.values_list("state", "outcome").order_by("pk"))
+    assert set(outcomes) == {"alarm"}
+    assert (journals(order), row.state) == (0, S.OPEN)
+
+
+def test_lie_about_the_amount_in_signed_news_moves_what_the_provider_says(gateway: ToyGateway) -> None:
+    order, row = asked(gateway)
+    gateway.pay(row)
+    body = changed(gateway.told()[0], "payload.payment.entity.amount", 99_999_999)
+    assert post_news(body, secret=gateway.account.webhook_secret, event_id="evt-lie") == 200
+    gateway.work()
+    assert money(order).paid == ASKED
+
+
+def test_lost_news_is_made_up_for_by_asking(gateway: ToyGateway) -> None:
+    order, row = asked(gateway)
+    gateway.pay(row)
+    gateway.after(seconds=15)
+    gateway.work()
+    assert (PaymentNews.objects.count(), money(order).paid) == (0, ASKED)
+
+
+def test_gateway_that_is_down_is_asked_again_later(gateway: ToyGateway) -> None:
+    gateway.fail_next("*", n=2, status=503)
+    _, row = asked(gateway)
+    assert (row.state, row.link_ref) == (S.ASKED, "")
+    assert "503" in row.problem
+    for _ in range(4):
+        gateway.after(seconds=60)
+        gateway.work()
+    row.refresh_from_db()
+    assert (row.state, row.problem) == (S.OPEN, "")
+
+
+def test_link_whose_making_was_not_answered_is_found_not_made_twice(gateway: ToyGateway) -> None:
+    gateway.fail_next("link", reset="after-commit")
+    _, row = asked(gateway)
+    assert row.link_ref == ""
+    gateway.after(seconds=60)
+    gateway.work()
+    row.refresh_from_db()
+    assert (row.state, len(gateway.api.gateway.links)) == (S.OPEN, 1)
+
+
+def test_capture_without_an_answer_is_asked_about_and_booked_once(gateway: ToyGateway) -> None:
+    order, row = charged_order(gateway, 8_000)
+    gateway.fail_next("capture", reset="after-commit")
+    gateway.after(minutes=20)
+    gateway.work()
+    row.refresh_from_db()
+    assert (row.state, money(order).authorised) == (S.AUTHORISED, ASKED - 0)
+    gateway.after(minutes=2)
+    gateway.work()
+    row.refresh_from_db()
+    assert (row.state, row.captured_paise, gateway.routes().count("capture")) == (S.CAPTURED, 19_352, 1)
+
+
+def test_refund_without_an_answer_is_not_paid_twice(whole: ToyGateway) -> None:
+    order, _ = charged_order(whole, 8_000)
+    whole.fail_next("refund", reset="after-commit")
+    refunds_due(now=whole.after(minutes=20))
+    assert money(order).returned == 0
+    refunds_due(now=whole.after(hours=1))
+    assert (money(order).returned, len(whole.api.gateway.refunds)) == (ASKED - 19_352, 1)
+
+
+def test_slow_gateway_is_given_up_within_its_time(gateway: ToyGateway, settings: Any) -> None:
+    settings.PAYMENT_TIMEOUT_S = 0.2
+    gateway.fail_next("links", latency_s=1.0)
+    _, row = asked(gateway)
+    assert (row.state, "did not answer within" in row.problem) == (S.ASKED, True)
+
+
+def test_order_that_runs_out_gives_its_hold_free(gateway: ToyGateway) -> None:
+    order, row = paid(gateway)
+    later = gateway.after(minutes=16)
+    expire_due(later)
+    gateway.work()
+    row.refresh_from_db()
+    assert (row.state, money(order).held, money(order).paid) == (S.RELEASED, 0, 0)
+
+
+def test_order_that_runs_out_after_payment_is_refunded_whole(whole: ToyGateway) -> None:
+    order, row = paid(whole)
+    later = whole.after(minutes=16)
+    expire_due(later)
+    whole.work()
+    settle_due(now=later)
+    refunds_due(now=later)
+    stand = money(order)
+    assert (stand.paid, stand.returned, stand.held) == (ASKED, ASKED, 0)
+    assert whole.api.gateway.payments[row.payment_ref]["status"] == "refunded"
+
+
+def test_cancelling_captures_the_fee_only(gateway: ToyGateway) -> None:
+    order, row = paid(gateway)
+    confirm_order(**a_confirm(order))
+    cancel_order(order_id=order.pk, by="CONSUMER", reason_id="5", now=gateway.after(hours=1), actor=BAP)
+    gateway.work()
+    row.refresh_from_db()
+    stand = money(order)
+    assert (row.state, row.captured_paise, stand.captured, stand.held) == (S.CAPTURED, 7_080, 7_080, 0)
+
+
+def test_link_of_a_changed_wish_is_closed_and_another_made(gateway: ToyGateway) -> None:
+    order, first = asked(gateway)
+    init_order(**an_init(order.connector, transaction_id=order.transaction_id, quantity=5_000, collected_by="BPP"))
+    gateway.work()
+    second = the_collection(order)
+    first.refresh_from_db()
+    links = gateway.api.gateway.links
+    assert (links[first.link_ref]["status"], links[second.link_ref]["amount"]) == ("cancelled", second.amount_paise)
+    assert (first.state, second.number) == (S.EXPIRED, 2)
+
+
+def test_payment_after_the_session_is_asked_for_by_its_bill(gateway: ToyGateway) -> None:
+    order = initiated_order(collected_by="BPP", payment_type="POST-FULFILLMENT")
+    gateway.work()
+    assert (the_collection(order).state, gateway.routes()) == (S.WAITING, [])
+    confirm_order(**a_confirm(order, payment_status="NOT-PAID"))
+    mark_started(order.pk, now=NOW, actor="station")
+    ended = gateway.after(minutes=20)
+    complete_order(order.pk, energy_wh=8_000, started_at=NOW, ended_at=ended, now=ended, reason="full", actor="s")
+    gateway.work()
+    row = the_collection(order)
+    assert (row.state, row.amount_paise) == (S.OPEN, 19_352)
+    gateway.pay(row)
+    gateway.after(seconds=15)
+    gateway.work()
+    settle_due(now=gateway.at)
+    assert (money(order).due, Payment.objects.get(order=order).status) == (0, "PAID")
+
+
+def test_change_of_payment_is_told_to_the_buyer_app_once_the_order_has_an_id(gateway: ToyGateway) -> None:
+    order, _ = charged_order(gateway, 8_000)
+    gateway.after(minutes=20)
+    gateway.work()
+    told = OrderEvent.objects.filter(order=order, kind__startswith="payment-").order_by("number")
+    assert list(told.values_list("kind", "public")) == [("payment-authorised", False), ("payment-captured", True)]
+
+
+def test_lapsed_hold_is_known_and_owed_by_the_customer(gateway: ToyGateway) -> None:
+    order, row = charged_order(gateway, 8_000)
+    gateway.api.gateway.lapse(row.payment_ref)
+    gateway.after(minutes=20)
+    gateway.work()
+    row.refresh_from_db()
+    assert (row.state, money(order).authorised, money(order).due) == (S.RELEASED, 0, 19_352)
+
+
+def test_payers_reference_pays_for_one_order() -> None:
+    first, second = initiated_order(), initiated_order()
+    confirm_order(**a_confirm(first, reference="UTR 4711"))
+    with pytest.raises(Invalid, match="paid for another order already"):
+        confirm_order(**a_confirm(second, reference="UTR 4711"))
+    assert PaymentReference.objects.get().order_id == first.pk
+
+
+@pytest.mark.parametrize("reference", ["x", "-4711", "a\nb", "१२३४", "z" * 101])
+def test_odd_reference_is_refused(reference: str) -> None:
+    order = initiated_order()
+    with pytest.raises(Invalid, match="is no transaction id"):
+        confirm_order(**a_confirm(order, reference=reference))
+
+
+def test_journals_of_a_provider_carry_its_name(gateway: ToyGateway) -> None:
+    order, row = paid(gateway)
+    journal = Journal.objects.get(order=order)
+    assert (journal.provider, journal.reference, journal.actor) == ("razorpay", row.payment_ref, "provider:razorpay")
