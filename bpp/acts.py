@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
 from django import forms
 from django.db import transaction
+from django.db.models import QuerySet
+from django.utils import timezone
 
 from bpp import keys, outbox
 from bpp.models import OutboxMessage, OwnKey
+from catalog import services as catalog
+from catalog.acts import EVSE_DEEDS, STATION_DEEDS
 from catalog.deeds import Act, Deed
+from catalog.models import Evse
 from core.errors import NotAllowed
 from core.nudges import nudge_on_commit
 from fulfillment import services as fulfillment
@@ -32,6 +39,91 @@ def cancel_by_provider(order_id: int, *, reason_id: str, text: str, now: datetim
     fulfillment.cancel_waiting(order_id, now)
     nudge_on_commit("process")
     return order
+
+
+class ClosingForm(forms.Form):
+    text = forms.CharField(max_length=300, help_text="Why, in your own words, for the buyer apps.")
+
+
+class DecliningForm(forms.Form):
+    text = forms.CharField(max_length=300, required=False, help_text="Why, in your own words, for the buyer app.")
+
+
+@dataclass(frozen=True, slots=True)
+class Closed:
+    """What closing a place did: orders cancelled, and those left because they charge or were closed meanwhile."""
+
+    cancelled: int
+    left: int
+
+
+def close_evses(evses: Sequence[Evse], *, text: str, now: datetime, actor: str) -> Closed:
+    """Take charge points out of service and cancel every order promised there with a full refund; tell the buyer apps.
+
+    First the status, so that nobody orders meanwhile, then each order in a transaction of its own.
+    """
+    for evse in evses:
+        catalog.set_evse_status(evse, Evse.Status.UNAVAILABLE, now)
+    cancelled = left = 0
+    for order_id in list(promised_at(evses).values_list("pk", flat=True)):
+        try:
+            cancel_by_provider(order_id, reason_id="2", text=text, now=now, actor=actor)
+            cancelled += 1
+        except NotAllowed:
+            left += 1
+    return Closed(cancelled, left)
+
+
+def promised_at(evses: Iterable[Evse]) -> QuerySet[Order]:
+    """The confirmed orders of these charge points that are not closed."""
+    return Order.objects.filter(connector__evse__in=[evse.pk for evse in evses], state=Order.State.ACTIVE).order_by(
+        "pk"
+    )
+
+
+def _approve(act: Act) -> str:
+    order = orders.approve_order(act.row.pk, now=act.now, actor=act.actor)
+    nudge_on_commit("process")
+    return f"{order} is approved; the buyer app is being told."
+
+
+def _decline(act: Act) -> str:
+    order = orders.decline_order(act.row.pk, text=act.answers["text"], now=act.now, actor=act.actor)
+    fulfillment.cancel_waiting(act.row.pk, act.now)
+    nudge_on_commit("process")
+    return f"{order} is declined and refunded in full; the buyer app is being told."
+
+
+def _start(act: Act) -> str:
+    fulfillment.request_start(act.row.pk, act.now, actor=act.actor)
+    return f"The station was asked to start {act.row}."
+
+
+def _close_station(act: Act) -> str:
+    catalog.unpublish(act.row.pk)
+    return _close(list(act.row.evses.order_by("pk")), act)
+
+
+def _close_evse(act: Act) -> str:
+    return _close([act.row], act)
+
+
+def _close(evses: list[Evse], act: Act) -> str:
+    closed = close_evses(evses, text=act.answers["text"], now=act.now, actor=act.actor)
+    nudge_on_commit("process")
+    rest = f" {closed.left} are charging and go on; stop them on their own pages." if closed.left else ""
+    return f"{act.row} is closed; {closed.cancelled} orders were cancelled with a full refund.{rest}"
+
+
+def _affected(evses: Iterable[Evse]) -> list[str]:
+    """What closing would cancel, for the question."""
+    found = list(promised_at(evses).select_related("connector")[: MOST_SHOWN + 1])
+    names = [
+        f"{order} at {order.connector}, {order.get_fulfillment_display().lower()}"
+        + (f", booked for {timezone.localtime(order.starts_at):%d %b %H:%M}" if order.starts_at else "")
+        for order in found[:MOST_SHOWN]
+    ]
+    return [*names, "and more"] if len(found) > MOST_SHOWN else names
 
 
 def _cancel(act: Act) -> str:
@@ -62,13 +154,66 @@ def _retire(act: Act) -> str:
     return f"{act.row.key_id} never signs again."
 
 
+MOST_SHOWN = 20
 _RUNNING = (
     Order.Fulfillment.CHARGING_STARTING,
     Order.Fulfillment.CHARGING_STARTED,
     Order.Fulfillment.CHARGING_PAUSED,
     Order.Fulfillment.CHARGING_RESUMED,
 )
+CLOSING_STATION_DEEDS = (
+    *STATION_DEEDS,
+    Deed(
+        "close",
+        "Close station",
+        "Take this station off sale and out of service? The orders named here are cancelled and refunded in full.",
+        _close_station,
+        form=ClosingForm,
+        destructive=True,
+        icon="block",
+        warnings=lambda station: _affected(station.evses.all()),
+    ),
+)
+CLOSING_EVSE_DEEDS = (
+    *EVSE_DEEDS,
+    Deed(
+        "close",
+        "Close charger",
+        "Take this charger out of service? The orders named here are cancelled and refunded in full.",
+        _close_evse,
+        form=ClosingForm,
+        destructive=True,
+        icon="block",
+        warnings=lambda evse: _affected([evse]),
+    ),
+)
 ORDER_DEEDS = (
+    Deed(
+        "approve",
+        "Approve",
+        "Approve this order? The buyer app is told that it is confirmed.",
+        _approve,
+        when=lambda order: order.fulfillment == Order.Fulfillment.PENDING_APPROVAL,
+        icon="check_circle",
+    ),
+    Deed(
+        "decline",
+        "Decline",
+        "Decline this order? The driver is refunded in full and the buyer app told. This is final.",
+        _decline,
+        when=lambda order: order.fulfillment == Order.Fulfillment.PENDING_APPROVAL,
+        form=DecliningForm,
+        destructive=True,
+        icon="do_not_disturb_on",
+    ),
+    Deed(
+        "start",
+        "Start charging",
+        "Start the session for the driver, without the start code?",
+        _start,
+        when=lambda order: order.fulfillment == Order.Fulfillment.PAYMENT_COMPLETED,
+        icon="play_circle",
+    ),
     Deed(
         "stop",
         "Stop charging",

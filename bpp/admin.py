@@ -14,8 +14,9 @@ from django.utils.html import format_html
 from unfold.contrib.filters.admin import ChoicesDropdownFilter
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 
-from bpp.acts import KEY_DEEDS, ORDER_DEEDS, OUTBOX_DEEDS
+from bpp.acts import CLOSING_EVSE_DEEDS, CLOSING_STATION_DEEDS, KEY_DEEDS, ORDER_DEEDS, OUTBOX_DEEDS
 from bpp.models import DeliveryAttempt, InboxMessage, Layer2, OutboxMessage, OwnKey, Subscriber, Subscription
+from catalog.admin import EvseAdmin, StationAdmin
 from catalog.columns import column
 from catalog.deeds import DeedsMixin
 from catalog.tenancy import Area, LogAdmin, OwnRelatedFilter, PlatformAdmin, PlatformLogAdmin
@@ -128,6 +129,8 @@ class Layer2Admin(PlatformAdmin):
 
 # Cancelling and stopping reach beyond the app of orders, so they are added from here.
 OrderAdmin.deeds = ORDER_DEEDS
+StationAdmin.deeds = CLOSING_STATION_DEEDS
+EvseAdmin.deeds = CLOSING_EVSE_DEEDS
 admin.site.index_template = "admin/overview.html"
 admin.site.unregister(User)
 admin.site.unregister(Group)

@@ -17,7 +17,6 @@ from orders.changes import Who
 from orders.models import Order
 from support import services as support
 
-
 CODE_PATH = "order.fulfillments[0].stops[0].authorization.token"
 CHANGEABLE = {
     "state": "order.fulfillments[0].state",

@@ -70,6 +70,8 @@ NAVIGATION: list[dict[str, Any]] = [
             _item("Quotes", "request_quote", "orders_quote"),
             _item("Reservations", "event_available", "orders_reservation"),
             _item("Payments", "payments", "orders_payment"),
+            _item("Booking rules", "rule", "orders_reservationrules"),
+            _item("Cancellation rules", "money_off", "orders_cancellationrule"),
             _item("Terms of service", "gavel", "orders_terms"),
             _item("Consents", "verified_user", "orders_consent"),
         ],

@@ -14,6 +14,9 @@ from catalog.deeds import DeedsMixin
 from catalog.tenancy import Area, LogAdmin, OwnRelatedFilter
 from catalog.wording import kwh, rupees
 from orders.models import Order, OrderEvent, Payment, Quote, Reservation
+from orders.rules_admin import CancellationRuleAdmin as CancellationRuleAdmin
+from orders.rules_admin import DeadlineAdmin as DeadlineAdmin
+from orders.rules_admin import ReservationRulesAdmin as ReservationRulesAdmin
 from orders.terms_admin import ConsentAdmin as ConsentAdmin
 from orders.terms_admin import TermsAdmin as TermsAdmin
 

@@ -352,7 +352,7 @@ def test_update_that_names_neither_order_nor_charger_is_refused(talk: Talk) -> N
 
 def test_update_of_something_else_is_refused(talk: Talk) -> None:
     order = talk.confirmed()
-    message = {"update_target": "order.billing", "order": {"id": order.code, "billing": {"name": "Test Driver"}}}
+    message = {"update_target": "order.quote", "order": {"id": order.code, "quote": {"id": "1"}}}
     assert talk.refusal("update", message) == ("30012", "$.message.update_target")
 
 
