@@ -8,7 +8,7 @@ from typing import Any
 
 from catalog.models import Evse, Station
 from fulfillment.models import Command, Reading, Session
-from orders.models import Order, OrderEvent, Payment, Quote, Reservation
+from orders.models import Consent, Order, OrderEvent, Payment, Quote, Reservation
 from support.models import Rating, Ticket
 
 MOST_ROWS = 20
@@ -50,6 +50,7 @@ class OrderRoom:
     session: Session | None
     ratings: list[Rating]
     tickets: list[Ticket]
+    consents: list[Consent]
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +87,7 @@ def order_room(order: Order) -> OrderRoom:
         session=Session.objects.filter(order=order).select_related("evse").first(),
         ratings=list(Rating.objects.filter(order=order).order_by("category")),
         tickets=list(Ticket.objects.filter(order=order).order_by("-opened_at")),
+        consents=list(order.consents.select_related("terms").order_by("at", "pk")),
     )
 
 

@@ -109,6 +109,12 @@ def test_proof_of_a_consent_is_a_file(ours: Tenant, owner: Client) -> None:
     assert answer["Content-Disposition"] == f'attachment; filename="consent-{ours.order.code}.json"'
 
 
+def test_order_room_shows_what_was_agreed_to(ours: Tenant, owner: Client) -> None:
+    shown = owner.get(page(ours.order)).content.decode()
+    assert "General terms, version 1" in shown
+    assert page(Consent.objects.get(order=ours.order), "evidence") in shown
+
+
 def test_proof_of_a_foreign_consent_does_not_exist(theirs: Tenant, owner: Client) -> None:
     assert owner.get(page(Consent.objects.get(order=theirs.order), "evidence")).status_code == 404
 

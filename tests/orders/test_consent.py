@@ -43,7 +43,12 @@ def asked(*kinds: str, **fields: Any) -> tuple[Order, list[Terms]]:
 
 
 def agree(order: Order, *sets: str, **changes: Any) -> Any:
-    told = {"digest": standing(order, now=SOON).digest, "ticked": sets or BOTH, "language": "hi", "now": SOON}
+    told: dict[str, Any] = {
+        "digest": standing(order, now=SOON).digest,
+        "ticked": sets or BOTH,
+        "language": "hi",
+        "now": SOON,
+    }
     return accept(order.pk, **told | changes)
 
 
