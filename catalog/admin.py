@@ -12,7 +12,7 @@ from unfold.contrib.filters.admin import ChoicesDropdownFilter
 from catalog.acts import EVSE_DEEDS, STATION_DEEDS
 from catalog.columns import EVSE_TONES, column
 from catalog.deeds import DeedsMixin
-from catalog.forms import ConnectorForm, EvseForm, StationForm, TariffForm
+from catalog.forms import ConnectorForm, EvseForm, OperatorForm, StationForm, TariffForm
 from catalog.models import Connector, Evse, EvseStatusChange, Operator, OperatorStaff, Station, Tariff
 from catalog.tariffs import TariffFault, describe
 from catalog.tenancy import Area, LogAdmin, OwnRelatedFilter, TenantAdmin, TenantInline, reach_of
@@ -37,6 +37,7 @@ class StaffInline(TenantInline):
 class OperatorAdmin(TenantAdmin):
     """The tenant itself: its owner keeps name and support contacts, the platform adds and removes."""
 
+    form = OperatorForm
     operator_path = "pk"
     area = Area.OPERATOR
     ordering = ("name",)

@@ -83,7 +83,7 @@ class Terms:
 
     def snapshot(self, starts_at: datetime) -> dict[str, Any]:
         """These terms as JSON, to be kept beside the quote, with the price of one kWh at the start for display."""
-        kept = {
+        kept: dict[str, Any] = {
             "code": self.code,
             "name": self.name,
             "currency": self.currency,

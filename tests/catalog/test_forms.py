@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 from django.forms import ModelForm, modelform_factory
 
-from catalog.forms import ConnectorForm, EvseForm, StationForm, TariffForm
+from catalog.forms import ConnectorForm, EvseForm, OperatorForm, StationForm, TariffForm
 from catalog.models import Connector, Evse
-from tests.factories.catalog import ConnectorFactory, EvseFactory, StationFactory, TariffFactory
+from tests.factories.catalog import ConnectorFactory, EvseFactory, OperatorFactory, StationFactory, TariffFactory
 
 pytestmark = pytest.mark.django_db
 
@@ -64,6 +64,23 @@ def test_readable_hours_are_taken() -> None:
 
 def test_tariff_must_be_one_that_prices() -> None:
     assert "elements" in filled(TariffForm, TariffFactory(), elements='[{"price_components": []}]').errors
+
+
+@pytest.mark.parametrize("name", ["min_price", "max_price"])
+def test_price_limits_are_read_or_refused(name: str) -> None:
+    assert name in filled(TariffForm, TariffFactory(), **{name: '{"excl_vat": "much"}'}).errors
+    form = filled(TariffForm, TariffFactory(), **{name: '{"excl_vat": 50, "note": "x"}'})
+    assert form.is_valid(), form.errors
+    assert form.cleaned_data[name] == {"excl_vat": "50"}
+    empty = filled(TariffForm, TariffFactory(), **{name: ""})
+    assert empty.is_valid()
+    assert empty.cleaned_data[name] is None
+
+
+def test_rates_of_tax_are_read_or_refused() -> None:
+    assert "gst_rates" in filled(OperatorForm, OperatorFactory(), gst_rates='[{"percent": 180}]').errors
+    form = filled(OperatorForm, OperatorFactory(), gst_rates='[{"percent": "5", "from": "2027-04-01"}]')
+    assert form.is_valid(), form.errors
 
 
 def test_ids_stay_as_they_were_given() -> None:

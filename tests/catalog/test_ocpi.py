@@ -215,14 +215,16 @@ def test_document_that_is_no_list_is_refused() -> None:
     ("path", "value", "place"),
     [
         ("currency", "Rs", "$[0].currency"),
-        ("max_price", {"excl_vat": 5}, "$[0].max_price"),
+        ("max_price", {"excl_vat": 5}, None),
+        ("max_price", {"incl_vat": 5}, "$[0].max_price.excl_vat"),
         ("elements", [], "$[0].elements"),
         ("elements.0.price_components.0.price", "free", "$[0].elements[0].price_components[0].price"),
         ("elements.0.price_components.0.type", "FLAT", None),
         ("elements", [{"price_components": [{"type": "FLAT", "price": 5}]}], "$[0].elements"),
         ("elements.0.price_components.0.vat", 5, "$[0].elements"),
         ("elements.0.price_components.0.vat", "much", "$[0].elements"),
-        ("elements.0.restrictions.max_kwh", 20, "$[0].elements[0].restrictions.max_kwh"),
+        ("elements.0.restrictions.max_kwh", 20, None),
+        ("elements.0.restrictions.max_kwh", "all", "$[0].elements[0].restrictions.max_kwh"),
         ("start_date_time", "2026-03-01T00:00:00Z", "$[0]"),
         ("end_date_time", "2026-02-01T00:00:00", "$[0]"),
     ],
@@ -235,12 +237,27 @@ def test_faulty_tariff_is_refused(path: str, value: object, place: str | None) -
 
 
 def test_tariff_notes_say_what_is_not_applied() -> None:
-    document = changed(TARIFF, "elements.0.price_components.0.step_size", 1000)
-    document["elements"].append({"price_components": [{"type": "PARKING_TIME", "price": 5}]})
-    document["end_date_time"] = (NOW + timedelta(days=9)).isoformat()
+    document = TARIFF | {"end_date_time": (NOW + timedelta(days=9)).isoformat()}
     reading = Reading()
     read_tariffs([document], reading, NOW)
-    assert [remark.text.split()[0] for remark in reading.notes] == ["holds", "step_size", "PARKING_TIME"]
+    assert [remark.text.split()[0] for remark in reading.notes] == ["holds"]
+
+
+def test_steps_grace_and_limits_come_and_go_unchanged() -> None:
+    document = changed(TARIFF, "elements.0.price_components.0.step_size", 500)
+    document["elements"].append({"price_components": [{"type": "PARKING_TIME", "price": 60.0, "step_size": 1}]})
+    document["elements"][2]["price_components"][0]["grace"] = 600
+    document |= {"min_price": {"excl_vat": 50, "incl_vat": 59.0}, "max_price": {"excl_vat": 500.5}}
+    (data,) = read_tariffs([document], Reading(), NOW)
+    assert [entry["price_components"][0] for entry in data.elements] == [
+        {"type": "ENERGY", "price": "14.0", "step_size": 500},
+        {"type": "ENERGY", "price": "18.5"},
+        {"type": "PARKING_TIME", "price": "60.0", "grace": 600},
+    ]
+    told = tariff_document(data, NOW)
+    assert [entry["price_components"][0]["step_size"] for entry in told["elements"]] == [500, 1, 1]
+    assert (told["min_price"], told["max_price"]) == ({"excl_vat": 50.0, "incl_vat": 59.0}, {"excl_vat": 500.5})
+    assert read_tariffs([told], Reading(), NOW)[0] == data
 
 
 def test_connector_kinds_by_any_case() -> None:

@@ -174,7 +174,7 @@ def test_bill_follows_the_meter_and_not_the_mean() -> None:
 def test_standing_begins_where_the_energy_ended() -> None:
     minutes = [NOON + timedelta(minutes=minute) for minute in range(61)]
     points = [MeterPoint(at, min(number, 20) * 100) for number, at in enumerate(minutes)]
-    whole = {"energy_wh": 2_000, "started_at": NOON, "ended_at": minutes[60], "limit_w": 9_000}
+    whole: dict[str, Any] = {"energy_wh": 2_000, "started_at": NOON, "ended_at": minutes[60], "limit_w": 9_000}
     *_, last = session_segments(points, **whole)
     assert (last.kind, last.starts_at, last.ends_at) == (PARKING, minutes[20], minutes[60])
     gone = session_segments(points, unplugged_at=minutes[60] + timedelta(hours=1), **whole)[-1]

@@ -38,11 +38,12 @@ def under(name: str, gst: str = "18", zone: str = "Asia/Kolkata", **more: Any) -
 def test_every_total_is_the_sum_of_its_lines(
     name: str, energy_wh: int, starts_at: datetime, idle_s: int, data: st.DataObject
 ) -> None:
-    limits = data.draw(st.sampled_from([{}, {"min_price": PriceLimit(Decimal(99), Decimal("120.01"))}]))
-    states = data.draw(st.sampled_from([{}, {"supplier_state": "29", "place_state": "33"}]))
+    least = data.draw(st.sampled_from([None, PriceLimit(Decimal(99), Decimal("120.01"))]))
+    supplier, place = data.draw(st.sampled_from([("", ""), ("29", "33")]))
+    terms = under(name, min_price=least, supplier_state=supplier, place_state=place)
     session = assumed(energy_wh=energy_wh, starts_at=starts_at, power_w=30_000, voltage_v=400, idle_s=idle_s)
     try:
-        made = price_of(under(name, **limits, **states), session)
+        made = price_of(terms, session)
     except NoTariff:
         return
     assert made.total.paise == sum(row["paise"] for row in made.rows())
@@ -127,7 +128,7 @@ def test_preview_quote_running_cost_and_bill_are_one_price(
     points = [
         MeterPoint(starts_at + timedelta(seconds=second), 2 * second) for second in range(0, energy_wh // 2, every_s)
     ]
-    whole = {"energy_wh": energy_wh, "started_at": starts_at, "ended_at": ended_at, "limit_w": 9}
+    whole: dict[str, Any] = {"energy_wh": energy_wh, "started_at": starts_at, "ended_at": ended_at, "limit_w": 9}
     running = price_of(under(name), session_segments(points, **whole))
     bill = (
         price_of(terms_from(under(name).snapshot(starts_at)), session_segments([], **whole)) if priced(name) else quote
