@@ -14,6 +14,7 @@ from catalog.deeds import DeedsMixin
 from catalog.tenancy import Area, LogAdmin, OwnRelatedFilter
 from catalog.wording import kwh, rupees
 from orders.models import Order, OrderEvent, Payment, Quote, Reservation
+from orders.payments_admin import CollectionAdmin as CollectionAdmin
 from orders.rules_admin import CancellationRuleAdmin as CancellationRuleAdmin
 from orders.rules_admin import DeadlineAdmin as DeadlineAdmin
 from orders.rules_admin import ReservationRulesAdmin as ReservationRulesAdmin

@@ -11,10 +11,12 @@ from datetime import datetime, timedelta
 
 from django.db import transaction
 
+from core.errors import NotAllowed
+from core.nudges import nudge_on_commit
 from orders.models import Collection, Order, Payment
 from orders.payments.base import Received, State
 from orders.services import books
-from orders.services.collecting import claim_reference
+from orders.services.collecting import QUEUE, claim_reference
 from orders.services.ledger import lock_order, record
 
 log = logging.getLogger(__name__)
@@ -77,6 +79,23 @@ def give_free(collection_id: int, *, now: datetime, why: str) -> None:
         _release(order, row, row.authorised_paise, why=why, now=now)
         row.updated_at = now
         row.save()
+
+
+@transaction.atomic
+def look_again(collection_id: int, *, now: datetime) -> Collection:
+    """Ask the provider about a payment at once, also about one that waits for a person.
+
+    Raises NotAllowed `not-in-this-state` for one that has no link to ask about.
+    """
+    _, row = locked(collection_id)
+    if not row.link_ref:
+        raise NotAllowed("not-in-this-state", f"{row} has no link yet; nothing can be asked about it", path="state")
+    if row.state == S.ALARM:
+        row.state = S.CAPTURED if row.captured_paise else S.AUTHORISED if row.authorised_paise else S.OPEN
+    row.next_at, row.updated_at = now, now
+    row.save(update_fields=["state", "next_at", "updated_at"])
+    nudge_on_commit(QUEUE)
+    return row
 
 
 def locked(collection_id: int) -> tuple[Order, Collection]:
