@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
 from decimal import Decimal
+from typing import Final, NamedTuple
 
 from catalog.tariffs.clock import MICROS, NEVER, Clock, micros
 from catalog.tariffs.reading import (
@@ -32,6 +33,7 @@ CHARGING, PARKING, RESERVED, EXPIRED = "charging", "parking", "reserved", "expir
 RESERVATION_FEE, RESERVATION_TIME = "RESERVATION_FEE", "RESERVATION_TIME"
 SECONDS_PER_HOUR = 3600
 HOUR_US = SECONDS_PER_HOUR * MICROS
+NO_FLOW: Final[frozenset[Element]] = frozenset()
 
 
 class NoTariff(Unavailable):
@@ -41,8 +43,7 @@ class NoTariff(Unavailable):
         super().__init__("no-tariff", text, path="order.items[0].id")
 
 
-@dataclass(frozen=True, slots=True)
-class Segment:
+class Segment(NamedTuple):
     """A piece of a session between two aware times: `energy_wh` that flowed evenly, and what the vehicle did.
 
     A vehicle is charging, parking (connected without charging), or its place is reserved; `expired` is a reservation
@@ -136,97 +137,96 @@ class _Walk:
         self.elements, self.plan, self.clock = elements, plan, clock
         self.tally = _Tally()
         self.energy_wh = self.idle_us = self.began_us = 0
-        self.until_us = self.until_wh = -1  # the cell in hand is good up to here
-        self.cell = _Cell(())
-        self.cells: dict[tuple[int, ...], _Cell] = {}
+        # The cell in hand is good until there, and has so much charging to its account from `open_us` on.
+        self.until_us = self.until_wh = -1
+        self.open_us = self.open_wh = self.open_length_us = 0
+        self.cell, self.flow = _Cell(()), NO_FLOW
+        self.cells: dict[tuple[object, ...], _Cell] = {}
 
     def over(self, segments: Sequence[Segment]) -> _Tally:
         self.began_us = end_us = micros(segments[0].starts_at)
-        end = segments[0].starts_at
+        end, flow = segments[0].starts_at, self.flow
         for segment in segments:
             start_us = end_us if segment.starts_at is end else micros(segment.starts_at)
             before_us, end = end_us, segment.ends_at
             end_us = micros(end)
-            if not before_us <= start_us <= end_us or segment.energy_wh < 0:
+            energy_wh = segment.energy_wh
+            if not before_us <= start_us <= end_us or energy_wh < 0:
                 raise _backwards(segment)
-            self._segment(segment, start_us, end_us)
+            if self.plan.by_flow:
+                flow = _flow(self.plan, segment, end_us - start_us)
+            whole = self.energy_wh + energy_wh
+            if end_us < self.until_us and whole < self.until_wh and flow == self.flow and segment.kind != PARKING:
+                self.energy_wh = whole
+                self.open_wh += energy_wh
+                self.open_length_us += end_us - start_us
+            elif end_us > start_us or energy_wh or start_us == self.began_us:
+                # Where nothing happens in no time nothing can begin to hold.
+                self.flow = flow
+                self._cut(segment, start_us, end_us)
+        self._book()
         return self.tally
 
-    def _segment(self, segment: Segment, start_us: int, end_us: int) -> None:
-        if end_us == start_us > self.began_us and not segment.energy_wh:
-            return  # nothing happened, so nothing can begin to hold
-        whole = self.energy_wh + segment.energy_wh
-        charging = segment.kind != PARKING
-        if charging and not self.plan.by_flow and end_us < self.until_us and whole < self.until_wh:
-            self._take(segment, end_us - start_us, segment.energy_wh, at_us=start_us)
-            self.energy_wh = whole
-            return
-        for at_us, until_us, energy_wh in self._pieces(segment, start_us, end_us):
-            self._take(segment, until_us - at_us, energy_wh, at_us=at_us)
-            self.energy_wh += energy_wh
-            if not charging:
-                self.idle_us += until_us - at_us
-
-    def _pieces(self, segment: Segment, start_us: int, end_us: int) -> Iterator[tuple[int, int, int]]:
-        """The segment cut at every change of price: (from, until, Wh); sets the cell that prices each."""
+    def _cut(self, segment: Segment, start_us: int, end_us: int) -> None:
+        """Divide a segment at every change of price."""
         base, whole = self.energy_wh, self.energy_wh + segment.energy_wh
         rate, per_us = (segment.power_w, HOUR_US) if segment.power_w else (segment.energy_wh, end_us - start_us)
-        at_us, done = start_us, base
-        while True:
-            self._look(segment, at_us, rate * HOUR_US, per_us)
+        standing = segment.kind == PARKING
+        at_us, done = start_us, -1
+        while at_us < end_us or done != whole:
+            self._look(at_us)
             until_us = min(end_us, self.until_us)
-            if segment.kind == PARKING:
+            if standing:
                 until_us = min(until_us, at_us + _next(self.plan.graces_s, self.idle_us, MICROS) - self.idle_us)
-            reached = whole if until_us == end_us else min(whole, base + (until_us - start_us) * rate // per_us)
+            done = whole if until_us == end_us else min(whole, base + (until_us - start_us) * rate // per_us)
             if whole > self.until_wh and rate:
                 full_us = min(end_us, start_us - (base - self.until_wh) * per_us // rate)
                 if full_us <= until_us:
-                    until_us, reached = full_us, self.until_wh
-            yield at_us, until_us, reached - done
-            at_us, done = until_us, reached
-            if at_us >= end_us and done == whole:
-                return
+                    until_us, done = full_us, self.until_wh
+            self.open_wh += done - self.energy_wh
+            self.energy_wh = done
+            if standing:
+                self._stand(until_us - at_us)
+            else:
+                self.open_length_us += until_us - at_us
+            at_us = until_us
 
-    def _look(self, segment: Segment, at_us: int, rate: int, per_us: int) -> None:
+    def _look(self, at_us: int) -> None:
         """Find the prices that hold now and how long, in time and in energy, they will."""
+        self._book()
         clock_id, by_clock, clock_until_us = self.clock.at(at_us)
         plan, lasted_us = self.plan, at_us - self.began_us
         self.until_us = min(clock_until_us, self.began_us + _next(plan.durations_s, lasted_us, MICROS))
         self.until_wh = _next(plan.energies_wh, self.energy_wh, 1)
-        key = (
-            clock_id,
-            bisect_right(plan.durations_s, lasted_us // MICROS),
-            bisect_right(plan.energies_wh, self.energy_wh),
-        )
-        cell = None if plan.by_flow else self.cells.get(key)
+        self.open_us = at_us
+        lasted_s, energy_wh = lasted_us // MICROS, self.energy_wh
+        band = bisect_right(plan.durations_s, lasted_s), bisect_right(plan.energies_wh, energy_wh)
+        key = clock_id, *band, self.flow
+        cell = self.cells.get(key)
         if cell is None:
-            cell = self.cells[key] = _Cell(
-                [
-                    element
-                    for element in self.elements
-                    if element in by_clock
-                    and _reached(element, self.energy_wh, lasted_us)
-                    and (not element.by_flow or _flows(element, segment, rate, per_us))
-                ]
-            )
+            fitting = (element for element in self.elements if element in by_clock and element not in self.flow)
+            cell = self.cells[key] = _Cell([each for each in fitting if each.reached(energy_wh, lasted_s)])
         self.cell = cell
+        if cell.flat is not None and self.tally.fee is None:
+            self.tally.fee = cell.flat
 
-    def _take(self, segment: Segment, length_us: int, energy_wh: int, *, at_us: int) -> None:
-        cell, tally = self.cell, self.tally
-        if cell.flat is not None:
-            tally.fee = tally.fee or cell.flat
+    def _book(self) -> None:
+        """Put what was charged under the cell in hand to its prices."""
+        cell, energy_wh, length_us = self.cell, self.open_wh, self.open_length_us
         if energy_wh:
             if cell.energy is not None:
-                tally.add(cell.energy, energy_wh)
+                self.tally.add(cell.energy, energy_wh)
             elif self.plan.by_energy or (cell.time is None and cell.flat is None):
-                raise unpriced(at_us, self.clock.tz)
-        if not length_us:
-            return
-        if segment.kind == PARKING:
-            if cell.standing is not None and self.idle_us >= cell.standing.grace_s * MICROS:
-                tally.add(cell.standing, length_us)
-        elif cell.time is not None:
-            tally.add(cell.time, length_us)
+                raise unpriced(self.open_us, self.clock.tz)
+        if length_us and cell.time is not None:
+            self.tally.add(cell.time, length_us)
+        self.open_wh = self.open_length_us = 0
+
+    def _stand(self, length_us: int) -> None:
+        price = self.cell.standing
+        if price is not None and length_us and self.idle_us >= price.grace_s * MICROS:
+            self.tally.add(price, length_us)
+        self.idle_us += length_us
 
 
 def unpriced(at_us: int, tz: tzinfo) -> NoTariff:
@@ -284,27 +284,24 @@ def _next(marks: tuple[int, ...], value: int, unit: int) -> int:
     return NEVER
 
 
-def _reached(element: Element, energy_wh: int, lasted_us: int) -> bool:
-    return (
-        element.min_wh <= energy_wh
-        and (element.max_wh is None or energy_wh < element.max_wh)
-        and element.min_s * MICROS <= lasted_us
-        and (element.max_s is None or lasted_us < element.max_s * MICROS)
-    )
+def _flow(plan: Schedule, segment: Segment, length_us: int) -> frozenset[Element]:
+    """The elements that power or current rule out; energy in no time at all is more power than any limit."""
+    rate, per_us = (segment.power_w, HOUR_US) if segment.power_w else (segment.energy_wh, length_us)
+    power = rate * HOUR_US
+    out = []
+    for element in plan.flowing:
+        low, high = element.min_w, element.max_w
+        too_low = low is not None and power * low.denominator < low.numerator * per_us
+        too_high = high is not None and power * high.denominator >= high.numerator * per_us
+        if too_low or too_high or (element.by_current and not _current_fits(element, segment)):
+            out.append(element)
+    return frozenset(out) if out else NO_FLOW
 
 
-def _flows(element: Element, segment: Segment, rate: int, per_us: int) -> bool:
-    """Whether power and current fit; energy in no time at all is more power than any limit."""
-    power, scale = Decimal(rate), Decimal(per_us)
-    if element.min_w is not None and power < element.min_w * scale:
-        return False
-    if element.max_w is not None and power >= element.max_w * scale:
-        return False
-    if not element.by_current:
-        return True
+def _current_fits(element: Element, segment: Segment) -> bool:
     current_a = Decimal(0) if segment.kind != CHARGING else segment.current_a
     if current_a is None:
         raise NoTariff("the tariff depends on the current, which is not known here; choose another connector")
-    return (element.min_a is None or current_a >= element.min_a) and (
-        element.max_a is None or current_a < element.max_a
-    )
+    if element.min_a is not None and current_a < element.min_a:
+        return False
+    return element.max_a is None or current_a < element.max_a

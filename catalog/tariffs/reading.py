@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time
 from decimal import ROUND_CEILING, Decimal, InvalidOperation
+from fractions import Fraction
 from functools import cached_property
 
 ENERGY, FLAT, TIME, PARKING_TIME = "ENERGY", "FLAT", "TIME", "PARKING_TIME"
@@ -61,8 +62,8 @@ class Element:
     max_wh: int | None = None
     min_s: int = 0
     max_s: int | None = None
-    min_w: Decimal | None = None
-    max_w: Decimal | None = None
+    min_w: Fraction | None = None
+    max_w: Fraction | None = None
     min_a: Decimal | None = None
     max_a: Decimal | None = None
     reservation: str = ""
@@ -84,6 +85,15 @@ class Element:
     @property
     def by_current(self) -> bool:
         return not (self.min_a is None and self.max_a is None)
+
+    def reached(self, energy_wh: int, lasted_s: int) -> bool:
+        """Whether so much energy and so long a session allow this element."""
+        return (
+            self.min_wh <= energy_wh
+            and (self.max_wh is None or energy_wh < self.max_wh)
+            and self.min_s <= lasted_s
+            and (self.max_s is None or lasted_s < self.max_s)
+        )
 
     def holds(self, local: datetime) -> bool:
         """Whether the clock and the calendar allow this element at a local moment."""
@@ -117,8 +127,13 @@ class Schedule:
         return any(element.timed for element in self.elements)
 
     @cached_property
+    def flowing(self) -> tuple[Element, ...]:
+        """The elements that depend on power or current."""
+        return tuple(element for element in self.elements if element.by_flow)
+
+    @cached_property
     def by_flow(self) -> bool:
-        return any(element.by_flow for element in self.elements)
+        return bool(self.flowing)
 
     @cached_property
     def by_energy(self) -> bool:
@@ -226,8 +241,8 @@ def _element(entry: Mapping[str, object], path: str) -> Element:
         max_wh=_whole(high_kwh, 1000),
         min_s=_whole(low_s, 1) or 0,
         max_s=_whole(high_s, 1),
-        min_w=None if low_kw is None else low_kw * 1000,
-        max_w=None if high_kw is None else high_kw * 1000,
+        min_w=None if low_kw is None else Fraction(low_kw * 1000),
+        max_w=None if high_kw is None else Fraction(high_kw * 1000),
         min_a=low_a,
         max_a=high_a,
         reservation=reservation,

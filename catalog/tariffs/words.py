@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import time
 from decimal import Decimal
+from fractions import Fraction
 
 from catalog.tariffs.reading import (
     DIMENSIONS,
@@ -96,12 +97,16 @@ def _limits(element: Element) -> list[str]:
     if element.max_s is not None:
         words.append(f"in the first {_time(element.max_s)}")
     for low, high, unit in (
-        (element.min_w and element.min_w / 1000, element.max_w and element.max_w / 1000, "kW"),
+        (_kilo(element.min_w), _kilo(element.max_w), "kW"),
         (element.min_a, element.max_a, "A"),
     ):
         words += [f"from {_plain(low)} {unit}"] if low else []
         words += [f"below {_plain(high)} {unit}"] if high else []
     return words
+
+
+def _kilo(watts: Fraction | None) -> Decimal | None:
+    return None if watts is None else Decimal(watts.numerator) / watts.denominator / 1000
 
 
 def _plain(number: Decimal) -> str:

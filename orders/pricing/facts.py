@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
+from typing import NamedTuple
 
 from catalog.tariffs import CHARGING, HOUR_US, PARKING, RESERVED, Segment
 
@@ -37,8 +37,7 @@ def assumed(
     return tuple(made)
 
 
-@dataclass(frozen=True, slots=True)
-class MeterPoint:
+class MeterPoint(NamedTuple):
     """What the meter of a session showed at a time: energy since its begin, Wh, and the current where it told it."""
 
     at: datetime
