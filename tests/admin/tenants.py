@@ -13,7 +13,7 @@ from django.db.models import Model
 from bpp.models import DeliveryAttempt, InboxMessage, OutboxMessage
 from catalog.models import Connector, Evse, EvseStatusChange, Operator, OperatorStaff, Station, Tariff
 from fulfillment.models import Command, Reading, Session, StationEvent
-from orders.models import Consent, Order
+from orders.models import Collection, Consent, Order, PaymentReference
 from orders.services import confirm_order, init_order
 from support.models import Rating, Ticket
 from tests.factories.orders import ELEMENTS, a_confirm, an_init
@@ -75,7 +75,19 @@ def _contract(order: Order, word: str, now: datetime) -> list[Model]:
     consent = Consent.objects.create(
         order=order, terms=terms, sha256=terms.sha256, at=now, channel="form", bap_id=order.bap_id
     )
-    return [terms, draft, consent]
+    return [terms, draft, consent, *_paid(order, word, now)]
+
+
+def _paid(order: Order, word: str, now: datetime) -> list[Model]:
+    collection = Collection.objects.create(
+        order=order, number=1, provider="razorpay", reference=f"{word}-collection", state="captured",
+        price_paise=100, amount_paise=100, captured_paise=100, link_ref=f"{word}-link", payment_ref=f"{word}-pay",
+        created_at=now, updated_at=now,
+    )  # fmt: skip
+    reference = PaymentReference.objects.create(
+        payer=order.bap_id, reference=f"{word}-utr", order=order, claimed_at=now
+    )
+    return [collection, reference]
 
 
 def _order(connector: Connector, word: str, now: datetime) -> Order:
