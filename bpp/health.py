@@ -18,7 +18,7 @@ from bpp import keys
 from bpp.models import InboxMessage, OutboxMessage, Subscriber
 from catalog.models import Evse
 from fulfillment.models import Session
-from orders.models import Order
+from orders.models import Collection, Order, PaymentNews, WebhookRefusal
 from support.models import Ticket
 
 SLOW_DATABASE_S = 0.5
@@ -53,6 +53,7 @@ def metrics(now: datetime) -> bytes:
     try:
         _queues(figures, now)
         _business(figures)
+        _collecting(figures)
     except DatabaseError:
         figures = CollectorRegistry()
         Gauge("database_up", "1 where the database answered.", registry=figures).set(0)
@@ -160,6 +161,14 @@ def _business(figures: CollectorRegistry) -> None:
     _gauge(figures, "sessions_live", "Sessions not yet ended.", live["n"])
     _gauge(figures, "charging_power_watts", "Power of all running sessions.", live["power_w"] or 0)
     _gauge(figures, "tickets_open", "Tickets waiting.", Ticket.objects.filter(state=Ticket.State.OPEN).count())
+
+
+def _collecting(figures: CollectorRegistry) -> None:
+    odd = Collection.objects.filter(state=Collection.State.ALARM).count()
+    odd += PaymentNews.objects.filter(state=PaymentNews.State.ALARM).count()
+    _gauge(figures, "payment_alarms", "Payments and news of them that wait for a person.", odd)
+    refused = WebhookRefusal.objects.aggregate(n=Sum("count"))["n"] or 0
+    _gauge(figures, "payment_webhooks_refused", "Webhooks whose signature proved nothing, ever.", refused)
 
 
 def _gauge(figures: CollectorRegistry, name: str, text: str, value: float) -> None:
