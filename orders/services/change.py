@@ -67,9 +67,10 @@ def change_billing(order_id: int, *, who: Who, billing: dict[str, Any], now: dat
     """Replace the payer's details. Raises NotAllowed `update-forbidden`, `not-in-this-state`."""
     order = lock_order(order_id)
     check(who, What.BILLING, state=order.state, fulfillment=order.fulfillment)
-    if not billing or billing == order.billing:
+    changed = {**order.billing, **billing}
+    if changed == order.billing:
         return order
-    order.billing = {**order.billing, **billing}
+    order.billing = changed
     record(order, CHANGED, now=now, actor=actor, saved=("billing",), data={"billing": sorted(billing)})
     return order
 

@@ -82,6 +82,7 @@ def take(order: Order, *, now: datetime) -> None:
     current.during = DateTimeTZRange(min(current.during.lower, now), until)
     if not _widen(current):
         raise busy(order.connector.item_id, now, until)
+    _allow_grace(order, current, now)
 
 
 def prolong(current: Reservation, *, until: datetime, now: datetime) -> bool:
@@ -123,6 +124,18 @@ def _serves(order: Order, old: Reservation, *, starts_at: datetime, ends_at: dat
         length = ends_at - starts_at
         return bool(old.during.lower <= starts_at and old.during.upper - old.during.lower == length)
     return bool(old.during.lower <= starts_at and old.during.upper == ends_at)
+
+
+def _allow_grace(order: Order, current: Reservation, now: datetime) -> None:
+    """A driver who is late, but within the grace, keeps the whole booked time where the time after it is free."""
+    if order.starts_at is None or order.ends_at is None:
+        return
+    late = now - order.starts_at
+    if not timedelta(0) < late <= timedelta(seconds=order_rules(order).grace_s):
+        return
+    if prolong(current, until=order.ends_at + late, now=now):
+        order.ends_at += late
+        order.save(update_fields=["ends_at"])
 
 
 def _free_expired(evse_id: int, now: datetime) -> None:

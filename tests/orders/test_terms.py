@@ -1,221 +1,178 @@
-"""Do published terms stay as they are, and do the right ones hold for an order?"""
+"""What does a cancellation cost, to the paisa, by state, time before the start, percent, amount and free time?"""
 
 from __future__ import annotations
 
-import hashlib
 from datetime import timedelta
-from typing import Any
+from decimal import Decimal
 
 import pytest
 from django.db import IntegrityError, transaction
 
-from catalog.models import Operator, Station
-from core.errors import Invalid, NotAllowed
-from orders.models import Consent, Order, Terms
-from orders.services.consent import standing
-from orders.services.terms import next_version, publish_terms, withdraw_terms
-from tests.factories.orders import NOW, active_order, connector_on_sale, initiated_order
-from tests.factories.terms import TEXTS, draft_terms, published_terms
+from catalog.models import Evse
+from orders.models import CancellationRule, Order, Quote, ReservationRules
+from orders.selectors import current_quote
+from orders.services import cancel_order, cancellation_quote, deadlines_due
+from orders.terms import FREE, FeeTerm, refund_terms, term_for, terms_from
+from tests.factories.orders import BAP, NOW, active_order, connector_on_sale
 
-pytestmark = pytest.mark.django_db
-LATER = NOW + timedelta(minutes=5)
-
-
-def operator_of(order: Order) -> Operator:
-    return order.operator
-
-
-def holding(order: Order) -> list[Terms]:
-    return list(standing(order, now=LATER).terms)
-
-
-# -- publishing -------------------------------------------------------------------------------------------------------
-
-
-def test_publishing_fixes_the_digest_of_the_three_texts() -> None:
-    row = published_terms(connector_on_sale().evse.station.operator)
-    joined = "\x1e".join(TEXTS[f"text_{language}"] for language in ("en", "hi", "kn"))
-    assert row.sha256 == hashlib.sha256(joined.encode()).hexdigest()
-
-
-def test_publishing_cleans_line_ends_and_control_characters() -> None:
-    draft = draft_terms(connector_on_sale().evse.station.operator, text_en=" One.\r\n\r\nTwo.\x07 ")
-    assert publish_terms(draft.pk, now=NOW).text_en == "One.\n\nTwo."
-
-
-def test_terms_never_hold_from_before_they_were_published() -> None:
-    draft = draft_terms(connector_on_sale().evse.station.operator, now=NOW - timedelta(days=9))
-    assert publish_terms(draft.pk, now=NOW).valid_from == NOW
-
-
-def test_empty_terms_are_not_published() -> None:
-    draft = draft_terms(connector_on_sale().evse.station.operator, text_en=" ")
-    with pytest.raises(Invalid, match="no English text"):
-        publish_terms(draft.pk, now=NOW)
-
-
-def test_terms_are_published_once() -> None:
-    row = published_terms(connector_on_sale().evse.station.operator)
-    with pytest.raises(NotAllowed, match="published already"):
-        publish_terms(row.pk, now=LATER)
+HOUR = timedelta(hours=1)
+DAY = timedelta(days=1)
+TIERS = (
+    FeeTerm("payment-completed", percent=Decimal(0), from_min=1440),
+    FeeTerm("payment-completed", percent=Decimal(25), from_min=120, to_min=1440),
+    FeeTerm("payment-completed", paise=15_000, to_min=120),
+    FeeTerm("charging-started", percent=Decimal(100), eligible=False),
+    FeeTerm("no-show", percent=Decimal(50)),
+)
+TOTAL = 23_600  # 10 kWh at ₹18.00 and ₹20.00 a session, 18 % GST: ₹236.00
 
 
 @pytest.mark.parametrize(
-    "change",
+    ("state", "before_start", "total_paise", "fee_paise"),
     [
-        {"text_en": "Other."},
-        {"text_kn": ""},
-        {"version": 9},
-        {"required": False},
-        {"valid_from": LATER},
-        {"sha256": "0" * 64},
-        {"published_at": None},
-        {"city": "Mysuru"},
+        ("payment-completed", 2 * DAY, TOTAL, 0),
+        ("payment-completed", DAY, TOTAL, 0),
+        ("payment-completed", DAY - timedelta(seconds=1), TOTAL, 5_900),
+        ("payment-completed", 2 * HOUR, TOTAL, 5_900),
+        ("payment-completed", 2 * HOUR - timedelta(seconds=1), TOTAL, 15_000),
+        ("payment-completed", timedelta(0), TOTAL, 15_000),
+        ("payment-completed", -HOUR, TOTAL, 15_000),
+        ("payment-completed", timedelta(0), 9_900, 9_900),  # an amount is never above what was promised
+        ("charging-started", timedelta(0), TOTAL, TOTAL),
+        ("no-show", -HOUR, TOTAL, 11_800),
+        ("pending-approval", HOUR, TOTAL, 0),
+        ("payment-completed", 3 * HOUR, 23_602, 5_900),  # 59.005 goes to the even paisa
+        ("payment-completed", 3 * HOUR, 23_606, 5_902),  # 59.015 too
     ],
 )
-def test_published_terms_are_never_rewritten(change: dict[str, Any]) -> None:
-    row = published_terms(connector_on_sale().evse.station.operator)
-    with pytest.raises(IntegrityError), transaction.atomic():
-        Terms.objects.filter(pk=row.pk).update(**change)
+def test_fee_by_state_and_minutes(state: str, before_start: timedelta, total_paise: int, fee_paise: int) -> None:
+    term = term_for(TIERS, state=state, starts_at=NOW + before_start, now=NOW)
+    assert term.fee_paise(total_paise) == fee_paise
 
 
-def test_published_terms_are_never_deleted_but_drafts_are() -> None:
+def test_charging_now_has_no_minutes_left() -> None:
+    assert term_for(TIERS, state="payment-completed", starts_at=None, now=NOW).paise == 15_000
+
+
+def test_nothing_fits_costs_nothing_and_no_show_falls_back_to_the_last_moment() -> None:
+    assert term_for(TIERS[:1], state="payment-completed", starts_at=None, now=NOW) == FREE
+    assert term_for(TIERS[:3], state="no-show", starts_at=NOW - HOUR, now=NOW).paise == 15_000
+
+
+def test_refunds_are_named_once_for_each_state() -> None:
+    assert [row["state"] for row in refund_terms(TIERS)] == ["payment-completed", "no-show"]
+    assert terms_from([])[0].percent == 30
+
+
+# -- with orders --------------------------------------------------------------------------------------------------
+
+
+def with_rules(**booking: object) -> Order:
+    """A confirmed order for tomorrow at an operator with three tiers and these booking rules."""
+    connector = connector_on_sale()
+    operator = connector.evse.station.operator
+    ReservationRules.objects.create(operator=operator, **booking)
+    for term in TIERS:
+        CancellationRule.objects.create(
+            operator=operator,
+            state=term.state,
+            from_min=term.from_min,
+            to_min=term.to_min,
+            fee_percent=term.percent,
+            fee_paise=term.paise,
+            refund_eligible=term.eligible,
+        )
+    return active_order(connector, starts_at=NOW + 2 * DAY, ends_at=NOW + 2 * DAY + HOUR)
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("at", "kept_paise"),
+    [(NOW, 0), (NOW + DAY + HOUR, 5_900), (NOW + 2 * DAY - HOUR, 15_000), (NOW + 2 * DAY + HOUR / 2, 15_000)],
+)
+def test_cancelling_keeps_the_fee_and_refunds_the_rest(at: object, kept_paise: int) -> None:
+    order = with_rules()
+    soft = cancellation_quote(order, by="CONSUMER", now=at)  # type: ignore[arg-type]  # the table holds moments
+    cancel_order(order_id=order.pk, by="CONSUMER", now=at, actor=BAP)  # type: ignore[arg-type]  # for the same reason
+    quote = current_quote(order)
+    assert (soft.total_paise, quote.total_paise, quote.lines) == (kept_paise, kept_paise, soft.lines)
+    assert quote.lines[-1]["paise"] == kept_paise - TOTAL
+
+
+@pytest.mark.django_db
+def test_soft_cancel_changes_nothing() -> None:
+    order = with_rules()
+    before = (Order.objects.values().get(pk=order.pk), Quote.objects.count(), order.events.count())
+    cancel_order(order_id=order.pk, by="CONSUMER", soft=True, now=NOW, actor=BAP)
+    assert (Order.objects.values().get(pk=order.pk), Quote.objects.count(), order.events.count()) == before
+
+
+@pytest.mark.django_db
+def test_free_time_after_the_confirmation() -> None:
+    connector = connector_on_sale()
+    ReservationRules.objects.create(operator=connector.evse.station.operator, free_cancel_s=600)
+    first, second = active_order(connector), active_order(connector_on_sale(operator=connector.evse.station.operator))
+    cancel_order(order_id=first.pk, by="CONSUMER", now=NOW + timedelta(seconds=599), actor=BAP)
+    cancel_order(order_id=second.pk, by="CONSUMER", now=NOW + timedelta(seconds=600), actor=BAP)
+    assert (current_quote(first).total_paise, current_quote(second).total_paise) == (0, 7_080)
+
+
+@pytest.mark.django_db
+def test_rules_changed_after_the_promise_do_not_count() -> None:
+    order = with_rules()
+    CancellationRule.objects.all().delete()
+    ReservationRules.objects.update(free_cancel_s=9_999_999)
+    cancel_order(order_id=order.pk, by="CONSUMER", now=NOW + DAY + HOUR, actor=BAP)
+    assert current_quote(order).total_paise == 5_900
+
+
+@pytest.mark.django_db
+def test_rules_of_a_station_count_instead_of_its_operators() -> None:
+    connector = connector_on_sale()
+    station = connector.evse.station
+    CancellationRule.objects.create(operator=station.operator, fee_percent=10)
+    CancellationRule.objects.create(operator=station.operator, station=station, fee_percent=20)
+    here, elsewhere = active_order(connector), active_order(connector_on_sale(operator=station.operator))
+    for order in (here, elsewhere):
+        cancel_order(order_id=order.pk, by="CONSUMER", now=NOW, actor=BAP)
+    assert (current_quote(here).total_paise, current_quote(elsewhere).total_paise) == (4_720, 2_360)
+
+
+@pytest.mark.django_db
+def test_no_show_costs_what_its_term_says_and_frees_the_connector() -> None:
+    order = with_rules()
+    late = NOW + 2 * DAY + HOUR
+    assert deadlines_due(late - timedelta(seconds=1)) == 0
+    assert deadlines_due(late) == 1
+    order.refresh_from_db()
+    assert (order.state, order.fulfillment, order.cancellation["by"]) == ("cancelled", "no-show", "PROVIDER")
+    assert current_quote(order).total_paise == 11_800
+    assert not order.reservations.exclude(state="released").exists()
+    assert order.events.get(kind="cancelled").public
+
+
+@pytest.mark.django_db
+def test_no_show_at_a_broken_charger_is_free() -> None:
+    order = with_rules()
+    Evse.objects.filter(pk=order.connector.evse_id).update(status="faulted")
+    deadlines_due(NOW + 3 * DAY)
+    assert current_quote(order).total_paise == 0
+
+
+@pytest.mark.django_db
+def test_database_refuses_rules_that_contradict_themselves() -> None:
     operator = connector_on_sale().evse.station.operator
-    draft_terms(operator).delete()
-    with pytest.raises(IntegrityError, match="published"), transaction.atomic():
-        published_terms(operator).delete()
-
-
-def test_database_refuses_a_digest_of_another_text() -> None:
-    draft = draft_terms(connector_on_sale().evse.station.operator)
-    with pytest.raises(IntegrityError, match="terms_digest_fits"), transaction.atomic():
-        Terms.objects.filter(pk=draft.pk).update(published_at=NOW, sha256="0" * 64)
-
-
-def test_withdrawing_is_for_ever_and_only_for_published_terms() -> None:
-    row = published_terms(connector_on_sale().evse.station.operator)
-    withdraw_terms(row.pk, now=LATER)
-    with pytest.raises(NotAllowed, match="withdrawn already"):
-        withdraw_terms(row.pk, now=LATER)
+    for wrong in (
+        {"fee_percent": 10, "fee_paise": 10},
+        {},
+        {"fee_percent": 101},
+        {"fee_percent": 1, "from_min": 5, "to_min": 5},
+    ):
+        with pytest.raises(IntegrityError), transaction.atomic():
+            CancellationRule.objects.create(operator=operator, **wrong)
+    for unfit in ({"shortest_s": 9, "longest_s": 8}, {"grace_s": 9, "no_show_after_s": 8}, {"answer_s": 0}):
+        with pytest.raises(IntegrityError), transaction.atomic():
+            ReservationRules.objects.create(operator=operator, **unfit)
+    ReservationRules.objects.create(operator=operator)
     with pytest.raises(IntegrityError), transaction.atomic():
-        Terms.objects.filter(pk=row.pk).update(withdrawn_at=None)
-
-
-def test_next_version_is_a_draft_with_the_next_number() -> None:
-    row = published_terms(connector_on_sale().evse.station.operator, city="Bengaluru")
-    new = next_version(row.pk, now=LATER)
-    assert (new.version, new.city, new.text_hi, new.published_at) == (2, "Bengaluru", row.text_hi, None)
-    assert next_version(row.pk, now=LATER).version == 3
-
-
-def test_two_drafts_of_one_number_are_refused() -> None:
-    operator = connector_on_sale().evse.station.operator
-    draft_terms(operator)
-    with pytest.raises(IntegrityError, match="terms_version"), transaction.atomic():
-        draft_terms(operator)
-
-
-# -- which hold -------------------------------------------------------------------------------------------------------
-
-
-def test_operator_without_terms_asks_for_nothing() -> None:
-    seen = standing(initiated_order(), now=LATER)
-    assert (seen.terms, seen.missing) == ((), ())
-
-
-def test_drafts_coming_and_withdrawn_terms_do_not_hold() -> None:
-    order = initiated_order()
-    draft_terms(operator_of(order))
-    published_terms(operator_of(order), "refund", valid_from=LATER + timedelta(days=1))
-    withdraw_terms(published_terms(operator_of(order), "privacy").pk, now=NOW)
-    assert holding(order) == []
-
-
-def test_newest_version_holds_and_the_one_before_again_once_it_is_withdrawn() -> None:
-    order = initiated_order()
-    first = published_terms(operator_of(order))
-    second = publish_terms(next_version(first.pk, now=NOW).pk, now=NOW)
-    assert holding(order) == [second]
-    withdraw_terms(second.pk, now=NOW)
-    assert holding(order) == [first]
-
-
-def test_nearest_place_wins() -> None:
-    order = initiated_order()
-    station = order.connector.evse.station
-    Station.objects.filter(pk=station.pk).update(city="Bengaluru", state="Karnataka")
-    order.connector.evse.station.refresh_from_db()
-    operator = operator_of(order)
-    everywhere = published_terms(operator)
-    assert holding(order) == [everywhere]
-    state = published_terms(operator, state="karnataka")
-    assert holding(order) == [state]
-    city = published_terms(operator, city="BENGALURU ")
-    assert holding(order) == [city]
-    here = published_terms(operator, station=station)
-    assert holding(order) == [here]
-
-
-def test_terms_of_other_places_services_and_operators_do_not_hold() -> None:
-    order = initiated_order()
-    other = connector_on_sale().evse.station
-    published_terms(operator_of(order), city="Mysuru")
-    published_terms(operator_of(order), state="Kerala")
-    published_terms(operator_of(order), service="reserved")
-    published_terms(other.operator)
-    assert holding(order) == []
-
-
-def test_reservations_have_terms_of_their_own() -> None:
-    order = initiated_order(starts_at=NOW + timedelta(hours=2), ends_at=NOW + timedelta(hours=3))
-    published_terms(operator_of(order))
-    wanted = published_terms(operator_of(order), service="reserved")
-    assert holding(order) == [wanted]
-
-
-def test_documents_come_in_reading_order() -> None:
-    order = initiated_order()
-    for kind in ("privacy", "governing-law", "refund", "general", "dispute", "cancellation"):
-        published_terms(operator_of(order), kind)
-    kinds = [row.kind for row in holding(order)]
-    assert kinds == ["general", "cancellation", "refund", "dispute", "governing-law", "privacy"]
-
-
-def test_place_is_a_station_or_an_area() -> None:
-    station = connector_on_sale().evse.station
-    with pytest.raises(IntegrityError, match="terms_one_place"), transaction.atomic():
-        draft_terms(station.operator, station=station, city="Bengaluru")
-
-
-# -- consents in the database -----------------------------------------------------------------------------------------
-
-
-def consent(order: Order, row: Terms, **changes: Any) -> Consent:
-    facts = {"order": order, "terms": row, "sha256": row.sha256, "at": NOW, "channel": "form", "bap_id": order.bap_id}
-    return Consent.objects.create(**facts | changes)
-
-
-def test_consent_is_never_changed_or_deleted() -> None:
-    order = active_order()
-    kept = consent(order, published_terms(operator_of(order)))
-    with pytest.raises(IntegrityError, match="evidence"), transaction.atomic():
-        Consent.objects.filter(pk=kept.pk).update(at=LATER)
-    with pytest.raises(IntegrityError, match="evidence"), transaction.atomic():
-        kept.delete()
-
-
-def test_consent_must_fit_a_published_text_of_the_operator() -> None:
-    order = active_order()
-    row = published_terms(operator_of(order))
-    foreign = published_terms(connector_on_sale().evse.station.operator)
-    for wrong in ({"sha256": "0" * 64}, {"terms": foreign}, {"terms": draft_terms(operator_of(order), "refund")}):
-        with pytest.raises(IntegrityError, match="fits no published text"), transaction.atomic():
-            consent(order, row, **wrong)
-
-
-def test_consent_is_given_once() -> None:
-    order = active_order()
-    row = published_terms(operator_of(order))
-    consent(order, row)
-    with pytest.raises(IntegrityError, match="consent_once"), transaction.atomic():
-        consent(order, row)
+        ReservationRules.objects.create(operator=operator)
