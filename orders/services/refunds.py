@@ -23,6 +23,7 @@ from orders.services.ledger import lock_order, record
 from orders.states import REFUND_MOVES, allowed_text, may_move
 
 QUEUE = "refund"
+RULES = "rules"
 PATH = "refund"
 S = Refund.State
 BILLED = (Order.State.COMPLETE, Order.State.CANCELLED)
@@ -73,7 +74,8 @@ def approve_refund(refund_id: int, *, now: datetime, actor: str) -> Refund:
     """Let a refund go out. Told again it is the same. Raises NotFound, NotAllowed `not-in-this-state`."""
     order, refund = lock_refund(refund_id)
     if refund.approved_at is None:
-        _approve(order, refund, now=now, actor=actor, told=True)
+        refund.approved_at, refund.approved_by = now, actor[:150]
+        _let_go(order, refund, now=now, actor=actor, told=True)
     return refund
 
 
@@ -103,9 +105,9 @@ def decline_refund(refund_id: int, *, text: str, now: datetime, actor: str) -> R
 def retry_refund(refund_id: int, *, now: datetime, actor: str) -> Refund:
     """Send a refund that waits for a person once more, under its old key. Raises NotFound, NotAllowed."""
     order, refund = lock_refund(refund_id)
-    _move(order, refund, S.APPROVED, now=now, actor=actor)
-    refund.attempts = 0
-    _send_when_due(order, refund, now=now, actor=actor, told=True)
+    # Not 0: what was asked for once may have taken effect, and must not be withdrawn.
+    refund.attempts = 1
+    _let_go(order, refund, now=now, actor=actor, told=False)
     return refund
 
 
@@ -205,12 +207,13 @@ def _open(
         requested_at=now,
         deadline_at=now + timedelta(seconds=settings.REFUND_WITHIN_S),
     )
+    if not needs_approval(refund):
+        refund.approved_at, refund.approved_by = now, RULES
+        _send(refund, now)
     refund.save(force_insert=True)
     legs = [(Account.HELD, paise), (Account.REFUNDS, -paise)]
     books.post(order, Journal.Kind.REFUND, f"owe:{refund.key}", legs, now=now, actor=actor, note=refund.cause)
     _note(order, refund, now=now, actor=actor, told=told)
-    if not needs_approval(refund):
-        _approve(order, refund, now=now, actor="rules", told=told)
     return refund
 
 
@@ -220,20 +223,22 @@ def needs_approval(refund: Refund) -> bool:
     return rules is not None and rules.approve_above_paise is not None and refund.paise > rules.approve_above_paise
 
 
-def _approve(order: Order, refund: Refund, *, now: datetime, actor: str, told: bool) -> None:
-    refund.approved_at, refund.approved_by = now, actor[:150]
-    _move(order, refund, S.APPROVED, now=now, actor=actor)
-    _send_when_due(order, refund, now=now, actor=actor, told=told)
+def _let_go(order: Order, refund: Refund, *, now: datetime, actor: str, told: bool) -> None:
+    _check_move(refund, S.APPROVED)
+    refund.state, refund.problem = S.APPROVED, ""
+    refund.save()
+    _send(refund, now)
+    refund.save()
+    _note(order, refund, now=now, actor=actor, told=told)
 
 
-def _send_when_due(order: Order, refund: Refund, *, now: datetime, actor: str, told: bool) -> None:
-    """A provider is asked by the next worker; a buyer app is told by the callback, and has until the deadline."""
+def _send(refund: Refund, now: datetime) -> None:
+    """Approved: a provider is asked by the next worker; a buyer app is told by a callback, and has its time."""
     if refund.way == Refund.Way.BAP:
+        refund.state, refund.sent_at = S.SENT, now
         refund.next_at = max(refund.deadline_at, now + timedelta(seconds=settings.REFUND_WITHIN_S))
-        _move(order, refund, S.SENT, now=now, actor=actor, told=told)
         return
-    refund.next_at = now
-    refund.save(update_fields=["next_at", "attempts"])
+    refund.state, refund.next_at = S.APPROVED, now
     nudge_on_commit(QUEUE)
 
 
@@ -278,13 +283,7 @@ def _sources(order: Order) -> list[_Source]:
 def _move(
     order: Order, refund: Refund, to: Refund.State, *, now: datetime, actor: str, told: bool = False, problem: str = ""
 ) -> None:
-    if not may_move(REFUND_MOVES, refund.state, to) or refund.state == to:
-        raise NotAllowed(
-            "not-in-this-state",
-            f"{refund} is {refund.state} and cannot become {to}; from here it may become "
-            f"{allowed_text(REFUND_MOVES, refund.state)}",
-            path=PATH,
-        )
+    _check_move(refund, to)
     refund.state, refund.problem = to, problem[:500]
     if to == S.SENT and refund.sent_at is None:
         refund.sent_at = now
@@ -292,6 +291,16 @@ def _move(
         refund.closed_at, refund.next_at = now, None
     refund.save()
     _note(order, refund, now=now, actor=actor, told=told)
+
+
+def _check_move(refund: Refund, to: Refund.State) -> None:
+    if not may_move(REFUND_MOVES, refund.state, to) or refund.state == to:
+        raise NotAllowed(
+            "not-in-this-state",
+            f"{refund} is {refund.state} and cannot become {to}; from here it may become "
+            f"{allowed_text(REFUND_MOVES, refund.state)}",
+            path=PATH,
+        )
 
 
 def _note(order: Order, refund: Refund, *, now: datetime, actor: str, told: bool) -> None:

@@ -64,6 +64,7 @@ def test_events_tell_the_whole_story_without_gaps() -> None:
         (4, "charging-starting", False),
         (5, "charging-started", True),
         (6, "completed", True),
+        (7, "refund-sent", False),
     ]
 
 

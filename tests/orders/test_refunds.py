@@ -167,6 +167,7 @@ def test_provider_that_stays_away_leaves_it_to_a_person_who_may_try_again() -> N
         now = only(order).next_at or now
     assert (only(order).state, len(bank.asked)) == ("person", MOST_ATTEMPTS)
     retry_refund(only(order).pk, **STAFF)
+    assert only(order).state == "approved"
     send(Bank())
     assert only(order).state == "done"
 
