@@ -21,6 +21,7 @@ from catalog.columns import column
 from catalog.deeds import DeedsMixin
 from catalog.tenancy import Area, LogAdmin, OwnRelatedFilter, PlatformAdmin, PlatformLogAdmin
 from orders.admin import OrderAdmin
+from orders.money_admin import ORDER_DEEDS as MONEY_DEEDS
 
 if TYPE_CHECKING:
     UserBase = DjangoUserAdmin[User]
@@ -128,7 +129,7 @@ class Layer2Admin(PlatformAdmin):
 
 
 # Cancelling and stopping reach beyond the app of orders, so they are added from here.
-OrderAdmin.deeds = ORDER_DEEDS
+OrderAdmin.deeds = (*ORDER_DEEDS, *MONEY_DEEDS)
 StationAdmin.deeds = CLOSING_STATION_DEEDS
 EvseAdmin.deeds = CLOSING_EVSE_DEEDS
 admin.site.index_template = "admin/overview.html"

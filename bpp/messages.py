@@ -315,6 +315,19 @@ class QuoteView:
 
 
 @dataclass(frozen=True, slots=True)
+class RefundView:
+    """Money on its way back to the customer: asked for `at`, promised `until`; `reference` once it was paid."""
+
+    id: str
+    amount: Money
+    state: str
+    reason: str
+    at: datetime
+    until: datetime
+    reference: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class PaymentView:
     id: str
     collected_by: str
@@ -325,6 +338,7 @@ class PaymentView:
     url: str = ""
     paid_at: datetime | None = None
     address: str = ""
+    refunds: tuple[RefundView, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,11 +18,12 @@ from fulfillment.models import Session
 from fulfillment.selectors import meter_points
 from orders import selectors as order_selectors
 from orders import services as orders
-from orders.models import Deadline, Order, Payment, Quote, Terms
+from orders.models import Deadline, Order, Payment, Quote, Refund, Terms
 from orders.services import fitting, start_code
 from orders.services.consent import declarable, form_token, standing, terms_id
 
 F = Order.Fulfillment
+REFUND_WORDS = {state: state for state in ("requested", "approved", "sent", "done")}
 RUNNING = {F.CHARGING_STARTED, F.CHARGING_PAUSED, F.CHARGING_RESUMED, F.CHARGING_ENDING}
 STARTED = RUNNING | {F.CHARGING_ENDED}
 OFFLINE = {Evse.Status.FAULTED, Evse.Status.UNAVAILABLE}
@@ -190,6 +191,25 @@ def _payment(order: Order) -> m.PaymentView | None:
         paid_at=payment.paid_at,
         url=_pay_url(order) if ours else "",
         address=settings.PAYMENT_UPI_ADDRESS if ours and settings.PAYMENT_PROVIDER == "upi" else "",
+        refunds=_money_back(order),
+    )
+
+
+def _money_back(order: Order) -> tuple[m.RefundView, ...]:
+    """The refunds of an order that are wanted, with the clock that the customer sees."""
+    rows = Refund.objects.filter(order=order).exclude(state__in=[Refund.State.DECLINED, Refund.State.WITHDRAWN])
+    return tuple(
+        m.RefundView(
+            id=refund.key,
+            amount=from_paise(refund.paise, refund.currency),
+            # Who works on it is our matter: for the customer it is on its way until it is there.
+            state=REFUND_WORDS.get(refund.state, Refund.State.SENT.value),
+            reason=refund.reason,
+            at=refund.requested_at,
+            until=refund.deadline_at,
+            reference=refund.reference,
+        )
+        for refund in rows.order_by("number")
     )
 
 

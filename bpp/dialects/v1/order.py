@@ -24,6 +24,7 @@ from bpp.messages import (
     Quantity,
     QuoteView,
     RefundTerm,
+    RefundView,
 )
 
 _UNITS = {"energy": ("kWh", 1000), "money": ("INR", 100), "time": ("min", 60)}
@@ -190,8 +191,24 @@ def _payment(payment: PaymentView) -> dict[str, Any]:
             "url": payment.url,
             "params": _known(params),
             "time": {"timestamp": wire_time(payment.paid_at)} if payment.paid_at else None,
+            "tags": [_refund(refund) for refund in payment.refunds] or None,
         }
     )
+
+
+def _refund(refund: RefundView) -> dict[str, Any]:
+    tags = [
+        tag("refund-id", refund.id),
+        tag("refund-amount", refund.amount.wire),
+        tag("refund-currency", refund.amount.currency),
+        tag("refund-status", refund.state),
+        tag("refund-reason", refund.reason),
+        tag("requested-at", wire_time(refund.at)),
+        tag("refund-by", wire_time(refund.until)),
+    ]
+    if refund.reference:
+        tags.append(tag("refund-reference", refund.reference))
+    return group("refund", "Refund", tags)
 
 
 def _fee_term(term: FeeTerm) -> dict[str, Any]:
