@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Callable
 from datetime import datetime
+from decimal import Decimal
 from types import ModuleType
 from typing import Any
 
@@ -29,9 +30,10 @@ from bpp.registry import KeyRow
 from bpp.signing import SignatureHeader
 from core import http
 from core.errors import DeliveryError
+from core.money import Money
 from orders import selectors
-from orders.models import Order
-from orders.services import holds
+from orders.models import Journal, Order, Quote
+from orders.services import books, holds
 
 
 def apply(switch: str) -> None:
@@ -138,13 +140,43 @@ def no_constraint() -> None:
 # How long senders in memory gather what they have before they send it.
 GATHER_S = 0.3
 FULL = ("operator", "connector__tariff", "connector__evse__station__operator")
+
+
+def float_money() -> None:
+    """Amounts are rounded as floating point numbers."""
+
+    def rounded(amount: Money) -> Money:
+        return Money(Decimal(str(round(float(amount.amount), 2))), amount.currency)
+
+    _replace(Money, "rounded", rounded)
+
+
+def edit_in_place() -> None:
+    """A corrected bill rewrites the postings of the first one, and nothing keeps it from doing so."""
+
+    def earned(order: Order, quote: Quote, *, now: datetime, actor: str) -> Journal | None:
+        first = Journal.objects.filter(order=order, kind=Journal.Kind.CAPTURE).order_by("pk").first()
+        if first is None:
+            return post(order, quote, now=now, actor=actor)
+        with connection.cursor() as cursor:
+            cursor.execute("ALTER TABLE orders_posting DISABLE TRIGGER posting_append_only")
+        first.postings.filter(account="revenue").update(paise=-quote.total_paise)
+        return first
+
+    post = books.earned
+    _replace(books, "earned", earned)
+
+
 SWITCHES: dict[str, Callable[[], None]] = {
     deed.__name__: deed
-    for deed in (*(accept_any, last_wins, no_identity, stock_json, no_guard, no_bap_filter, no_outbox, no_constraint),)
-}
+    for deed in (
+        *(accept_any, last_wins, no_identity, stock_json, no_guard, no_bap_filter, no_outbox, no_constraint),
+        edit_in_place,
+    )
+} | {"float": float_money}
 
 
-def _replace(module: ModuleType, name: str, value: object) -> None:
+def _replace(module: ModuleType | type, name: str, value: object) -> None:
     """A name that is no longer there would make the sabotage harmless unnoticed."""
     if not hasattr(module, name):
         raise AttributeError(f"{module.__name__} has no {name} any more; the sabotage must follow the product")
