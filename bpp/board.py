@@ -18,7 +18,7 @@ from catalog.models import Connector, Evse, Station
 from catalog.tenancy import Reach, reach_of
 from catalog.wording import kw, kwh, rupees
 from fulfillment.models import Session
-from orders.models import Order, Quote
+from orders.models import Order, Quote, Refund
 from support.models import Ticket
 
 MOST_ROWS = 8
@@ -57,6 +57,7 @@ def board(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
             _orders_today(reach, now),
             _faults(faulted.count(), reach),
             _tickets(tickets.count(), tickets.filter(reply_due_at__lt=now).count()),
+            _refunds(reach, now),
             _letters(reach),
         ],
         "running": running,
@@ -96,6 +97,16 @@ def _faults(faulted: int, reach: Reach) -> Figure:
 def _tickets(waiting: int, late: int) -> Figure:
     note = f"{late} past their time" if late else "all within their time" if waiting else "nobody is waiting"
     return Figure("Open tickets", str(waiting), note, reverse("admin:support_ticket_changelist"), "bad" if late else "")
+
+
+def _refunds(reach: Reach, now: datetime) -> Figure:
+    owed = reach.limit(Refund.objects.filter(state__in=Refund.OPEN), "order__operator")
+    paise = owed.aggregate(total=Sum("paise"))["total"] or 0
+    asked = owed.filter(state__in=[Refund.State.PERSON, Refund.State.REQUESTED]).count()
+    late = owed.filter(deadline_at__lt=now).count()
+    note = f"{rupees(int(paise))}; {asked} wait for you, {late} past the promised time"
+    link = reverse("admin:orders_refund_changelist")
+    return Figure("Refunds on their way", str(owed.count()), note, link, "bad" if asked or late else "")
 
 
 def _letters(reach: Reach) -> Figure:

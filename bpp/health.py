@@ -18,11 +18,12 @@ from bpp import keys
 from bpp.models import InboxMessage, OutboxMessage, Subscriber
 from catalog.models import Evse
 from fulfillment.models import Session
-from orders.models import Collection, Order, PaymentNews, WebhookRefusal
+from orders.models import BooksCheck, Collection, Order, PaymentNews, Refund, WebhookRefusal
 from support.models import Ticket
 
 SLOW_DATABASE_S = 0.5
 LATE_S = 60
+BOOKS_LATE = 6  # checks missed
 OK, DEGRADED, FAILED = "ok", "degraded", "failed"
 
 
@@ -44,7 +45,16 @@ def parts(now: datetime) -> list[Part]:
     database = _database()
     if database.state == FAILED:
         return [database, _signing_key(now), _redis()]
-    return [database, _migrations(), _signing_key(now), _redis(), _registry(now), _inbox(now), _outbox(now)]
+    return [
+        database,
+        _migrations(),
+        _signing_key(now),
+        _redis(),
+        _registry(now),
+        _inbox(now),
+        _outbox(now),
+        _books(now),
+    ]
 
 
 def metrics(now: datetime) -> bytes:
@@ -54,6 +64,7 @@ def metrics(now: datetime) -> bytes:
         _queues(figures, now)
         _business(figures)
         _collecting(figures)
+        _returning(figures, now)
     except DatabaseError:
         figures = CollectorRegistry()
         Gauge("database_up", "1 where the database answered.", registry=figures).set(0)
@@ -132,6 +143,18 @@ def _outbox(now: datetime) -> Part:
     return _lag("outbox", oldest_due_s(now)[1], "is a worker for the queue `deliver` running?")
 
 
+def _books(now: datetime) -> Part:
+    check = BooksCheck.objects.order_by("-at").first()
+    if check is None:
+        return Part("books", OK, "not checked yet")
+    age_s = (now - check.at).total_seconds()
+    if check.breaks:
+        return Part("books", DEGRADED, f"{check.breaks} things do not add up; see admin → Books checks")
+    if age_s > BOOKS_LATE * settings.BOOKS_CHECK_S:
+        return Part("books", DEGRADED, f"last checked {age_s:.0f} s ago; is a worker for the queue `refund` running?")
+    return Part("books", OK, f"add up, checked {age_s:.0f} s ago")
+
+
 def _lag(name: str, age_s: float, hint: str) -> Part:
     text = f"oldest due message waits {age_s:.0f} s"
     return Part(name, OK, text) if age_s <= LATE_S else Part(name, DEGRADED, f"{text}; {hint}")
@@ -169,6 +192,16 @@ def _collecting(figures: CollectorRegistry) -> None:
     _gauge(figures, "payment_alarms", "Payments and news of them that wait for a person.", odd)
     refused = WebhookRefusal.objects.aggregate(n=Sum("count"))["n"] or 0
     _gauge(figures, "payment_webhooks_refused", "Webhooks whose signature proved nothing, ever.", refused)
+
+
+def _returning(figures: CollectorRegistry, now: datetime) -> None:
+    owed = Refund.objects.filter(state__in=Refund.OPEN)
+    _gauge(figures, "refunds_open", "Refunds that have not arrived.", owed.count())
+    _gauge(figures, "refunds_late", "Refunds past the promised time.", owed.filter(deadline_at__lt=now).count())
+    odd = owed.filter(state=Refund.State.PERSON).count()
+    _gauge(figures, "refunds_for_a_person", "Refunds that wait for a person.", odd)
+    newest = BooksCheck.objects.order_by("-at").values_list("breaks", flat=True).first()
+    _gauge(figures, "books_breaks", "What did not add up at the last check of the books.", newest or 0)
 
 
 def _gauge(figures: CollectorRegistry, name: str, text: str, value: float) -> None:

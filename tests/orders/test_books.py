@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import timedelta
+from io import StringIO
 from typing import Any
 
 import pytest
+from django.core.management import CommandError, call_command
 from django.db import IntegrityError, connection, transaction
 
 from core.errors import DomainError
@@ -296,3 +298,16 @@ def test_check_rests_between_two_times() -> None:
     assert check_books(now=LATER + timedelta(seconds=5), every=timedelta(minutes=10)) is None
     assert BooksCheck.objects.count() == 1
     assert order.pk
+
+
+def test_command_books_a_settlement_and_names_what_is_wrong() -> None:
+    order = billed()
+    named = ["--operator", order.operator.code, "--bap", BAP, "--reference", "UTR3", "--until", "2026-03-01"]
+    out = StringIO()
+    call_command("book_settlement", *named, "--rupees", "193.52", stdout=out)
+    assert "still owes ₹0.00" in out.getvalue()
+    for wrong, said in ((["--operator", "nobody"], "no operator"), (["--reference", " "], "reference")):
+        with pytest.raises(CommandError, match=said):
+            call_command("book_settlement", *named, "--rupees", "1.00", *wrong)
+    with pytest.raises(CommandError, match="whole number of paise"):
+        call_command("book_settlement", *named, "--rupees", "1.005")
