@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from sandbox.buyer_api import BuyerApi, Surroundings
 from sandbox.forms import asked
 from tests.journeys.chargers import OPERATOR, Charger
 from tests.journeys.stage import Stage
@@ -61,3 +62,16 @@ async def test_customer_agrees_on_the_form_and_then_charges(
         trip.order_id,
     )
     assert kept == 3
+
+
+async def test_buyer_page_lets_the_customer_agree_before_it_confirms(
+    stage: Stage, trip: Trip, charger: Charger, tmp_path: Path
+) -> None:
+    publish(stage, charger, tmp_path, "general", "Park only while you charge.")
+    await trip.select("20")
+    await trip.init()
+    confirm = BuyerApi(trip.buyer, Surroundings()).actions["confirm"]
+    refused = await trip.answer(confirm({"transaction_id": trip.transaction_id, "agree": False}))
+    assert refused.error is not None
+    confirmed = await trip.answer(confirm({"transaction_id": trip.transaction_id}))
+    assert (confirmed.error, confirmed.order["status"]) == (None, "ACTIVE")

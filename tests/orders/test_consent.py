@@ -15,7 +15,7 @@ from pytest_django import Settings
 
 from core.errors import Invalid, NotAllowed, NotFound
 from orders.models import Consent, Order, Terms
-from orders.services import confirm_order, init_order
+from orders.services import confirm_order, expire_due, init_order
 from orders.services.consent import (
     Declared,
     accept,
@@ -238,6 +238,21 @@ def test_spoilt_token_opens_nothing() -> None:
         spoilt = raw[:place] + bytes([raw[place] ^ 1]) + raw[place + 1 :]
         with pytest.raises(NotFound):
             order_for_token(base64.urlsafe_b64encode(spoilt).decode())
+
+
+def test_token_of_an_order_that_is_gone_opens_nothing() -> None:
+    with pytest.raises(NotFound):
+        order_for_token(form_token(Order(pk=2**40)))
+
+
+def test_expired_order_takes_no_answers() -> None:
+    order, _ = asked("general")
+    late = NOW + timedelta(hours=1)
+    expire_due(late)
+    order.refresh_from_db()
+    assert order.state == Order.State.EXPIRED
+    seen = standing(order, now=late)
+    assert (bool(seen.missing), seen.open) == (True, False)
 
 
 def test_evidence_holds_texts_digests_times_and_nobodys_address() -> None:
