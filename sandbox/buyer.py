@@ -79,10 +79,14 @@ class Buyer(Endpoint):
         self.deals[deal.transaction_id] = deal
         return await self._say(deal, "select", message)
 
-    async def init(self, transaction_id: str, *, collected_by: str = "BAP") -> Sent:
-        """Say who drives and pays; `collected_by` proposes who takes the money, empty leaves it to the provider."""
+    async def init(self, transaction_id: str, *, collected_by: str = "BAP", may_redirect: bool = False) -> Sent:
+        """Say who drives and pays; `collected_by` proposes who takes the money, empty leaves it to the provider.
+
+        `may_redirect`: the customer may be moved to another connector where the promised one fails.
+        """
         deal = self.deal(transaction_id)
-        return await self._say(deal, "init", wishes.init(deal.selected, collected_by=collected_by))
+        message = wishes.init(deal.selected, collected_by=collected_by)
+        return await self._say(deal, "init", wishes.redirectable(message) if may_redirect else message)
 
     async def agree(self, transaction_id: str, *, language: str = "en") -> list[str]:
         """Let the customer agree to the terms on the form that on_init named; returns the boxes ticked, maybe none.
@@ -105,7 +109,10 @@ class Buyer(Endpoint):
         `consents` are tag groups that declare what the customer agreed to, as `wishes.consents` makes them.
         """
         deal = self.deal(transaction_id)
-        made = wishes.payment(deal.order, reference=reference or f"pay-{uuid.uuid4().hex[:12]}")
+        # Whoever pays on the provider's own page has no reference but the provider's.
+        theirs = any(one.get("collected_by") == "BPP" and one.get("url") for one in deal.order.get("payments") or [])
+        own = "" if theirs else f"pay-{uuid.uuid4().hex[:12]}"
+        made = wishes.payment(deal.order, reference=reference or own)
         message = wishes.confirm(deal.selected, payments or [made])
         if consents:
             message["order"]["tags"] = consents
@@ -121,13 +128,24 @@ class Buyer(Endpoint):
         deal = self.deal(transaction_id)
         return await self._say(deal, "track", {"order_id": deal.order_id})
 
-    async def update_start(self, transaction_id: str) -> Sent:
-        """Ask to start charging."""
-        return await self._command(transaction_id, "start-charging")
+    async def update_start(self, transaction_id: str, *, code: str = "") -> Sent:
+        """Ask to start charging, with the start code where the driver was given one."""
+        return await self._command(transaction_id, "start-charging", code=code)
 
     async def update_end(self, transaction_id: str) -> Sent:
         """Ask to end charging."""
         return await self._command(transaction_id, "end-charging")
+
+    async def update_window(self, transaction_id: str, window: Window) -> Sent:
+        """Ask for another booked time."""
+        deal = self.deal(transaction_id)
+        message = wishes.update_window(deal.order_id, deal.offer.fulfillment_id, window=window)
+        return await self._say(deal, "update", message)
+
+    async def update_item(self, transaction_id: str, item_id: str) -> Sent:
+        """Ask for another connector."""
+        deal = self.deal(transaction_id)
+        return await self._say(deal, "update", wishes.update_item(deal.order_id, item_id))
 
     async def cancel(
         self, transaction_id: str, *, reason_id: str = "1", descriptor: dict[str, str] | None = None
@@ -180,9 +198,9 @@ class Buyer(Endpoint):
         """Drop a deal that is done, for runs of many thousands."""
         self.deals.pop(transaction_id, None)
 
-    async def _command(self, transaction_id: str, command: str) -> Sent:
+    async def _command(self, transaction_id: str, command: str, *, code: str = "") -> Sent:
         deal = self.deal(transaction_id)
-        message = wishes.update_state(deal.order_id, deal.offer.fulfillment_id, command=command)
+        message = wishes.update_state(deal.order_id, deal.offer.fulfillment_id, command=command, code=code)
         return await self._say(deal, "update", message)
 
     async def _say(self, deal: Deal, action: str, message: dict[str, Any]) -> Sent:

@@ -45,12 +45,7 @@ def select(offer: Offer, amount: Amount, *, window: Window) -> dict[str, Any]:
     """An amount of one offer, within a window if one is given."""
     measure = {"type": "CONSTANT", "value": amount.value, "unit": amount.unit}
     fulfillment: dict[str, Any] = {"id": offer.fulfillment_id, "type": "CHARGING"}
-    stops = [
-        {"type": kind, "time": {"timestamp": at}}
-        for kind, at in (("start", window.starts_at), ("end", window.ends_at))
-        if at
-    ]
-    if stops:
+    if stops := _stops(window):
         fulfillment["stops"] = stops
     order = {
         "provider": {"id": offer.provider_id},
@@ -89,10 +84,11 @@ def consents(on_init: dict[str, Any], *, accepted_at: str) -> list[dict[str, Any
 
 
 def payment(on_init: dict[str, Any], *, reference: str, collected_by: str = "") -> dict[str, Any]:
-    """The payment that an on_init order asks for, made, with the buyer's reference for it."""
+    """The payment that an on_init order asks for, made, with the buyer's reference for it, if it has one."""
     asked: dict[str, Any] = next(iter(on_init.get("payments") or []), {})
     price = (on_init.get("quote") or {}).get("price") or {}
     params = asked.get("params") or {}
+    named = {"transaction_id": reference} if reference else {}
     paid = {
         "collected_by": collected_by or asked.get("collected_by") or "BAP",
         "type": asked.get("type") or "PRE-ORDER",
@@ -100,17 +96,38 @@ def payment(on_init: dict[str, Any], *, reference: str, collected_by: str = "") 
         "params": {
             "amount": params.get("amount") or price.get("value", ""),
             "currency": params.get("currency") or price.get("currency", "INR"),
-            "transaction_id": reference,
+            **named,
         },
     }
     return {name: asked[name] for name in ("id", "url") if asked.get(name)} | paid
 
 
-def update_state(order_id: str, fulfillment_id: str, *, command: str) -> dict[str, Any]:
-    """Ask for start-charging or end-charging."""
-    state = {"descriptor": {"code": command}}
-    order = {"id": order_id, "fulfillments": [{"id": fulfillment_id, "type": "CHARGING", "state": state}]}
+def update_state(order_id: str, fulfillment_id: str, *, command: str, code: str = "") -> dict[str, Any]:
+    """Ask for start-charging or end-charging, with the start code where the driver was given one."""
+    fulfillment: dict[str, Any] = {"id": fulfillment_id, "type": "CHARGING", "state": {"descriptor": {"code": command}}}
+    if code:
+        fulfillment["stops"] = [{"type": "start", "authorization": {"type": "OTP", "token": code}}]
+    order = {"id": order_id, "fulfillments": [fulfillment]}
     return {"update_target": "order.fulfillments[0].state", "order": order}
+
+
+def update_window(order_id: str, fulfillment_id: str, *, window: Window) -> dict[str, Any]:
+    """Ask for another booked time; what is empty stays."""
+    fulfillment = {"id": fulfillment_id, "type": "CHARGING", "stops": _stops(window)}
+    return {"update_target": "order.fulfillments[0].stops", "order": {"id": order_id, "fulfillments": [fulfillment]}}
+
+
+def update_item(order_id: str, item_id: str) -> dict[str, Any]:
+    """Ask for another connector."""
+    return {"update_target": "order.items[0].id", "order": {"id": order_id, "items": [{"id": item_id}]}}
+
+
+def redirectable(message: dict[str, Any]) -> dict[str, Any]:
+    """An init with the customer's leave to be moved to another connector where the promised one fails."""
+    entry = {"descriptor": {"code": "auto-redirect"}, "value": "true"}
+    preferences = {"descriptor": {"code": "charging-preferences"}, "list": [entry]}
+    order = message["order"]
+    return {"order": order | {"tags": [*order.get("tags", []), preferences]}}
 
 
 def cancel(order_id: str, *, reason_id: str, descriptor: dict[str, str] | None = None) -> dict[str, Any]:
@@ -129,6 +146,14 @@ def rating(subject_id: str, value: str, *, category: str = "Order") -> dict[str,
 def support(ref_id: str) -> dict[str, Any]:
     """Ask for help about an order, a transaction or an item."""
     return {"support": {"ref_id": ref_id}}
+
+
+def _stops(window: Window) -> list[dict[str, Any]]:
+    return [
+        {"type": kind, "time": {"timestamp": at}}
+        for kind, at in (("start", window.starts_at), ("end", window.ends_at))
+        if at
+    ]
 
 
 def _with_customer(order: dict[str, Any]) -> dict[str, Any]:

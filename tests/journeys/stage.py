@@ -16,7 +16,8 @@ import redis
 
 from sandbox.buyer import Buyer
 from sandbox.endpoint import Peer
-from sandbox.network import Addresses, Events, Provider, RunningNetwork, running
+from sandbox.network import Addresses, Events, Payments, Provider, RunningNetwork, running
+from sandbox.payments import AccountSettings
 from sandbox.signing import Identity
 from sandbox.supplier import SupplierSettings
 from tests.journeys.chargers import OPERATOR, TARIFF, Charger
@@ -34,6 +35,7 @@ class Stage:
 
     rig: Rig
     network: RunningNetwork
+    folder: Path
     unused: Iterator[Charger] = field(default_factory=lambda: (Charger(n) for n in range(1, STATIONS)))
     names: Iterator[int] = field(default_factory=itertools.count)
 
@@ -69,6 +71,16 @@ class Stage:
         async with self.buyer.http.get(url, params=query) as response:
             return await response.json()
 
+    def set_rules(self, charger: Charger, **rules: Any) -> None:
+        """Put the operator's rules for one station in place: `booking` and `cancellation`."""
+        file = self.folder / f"rules-{charger.station_id}.json"
+        file.write_text(json.dumps(rules))
+        self.rig.manage("set_rules", str(file), "--operator", OPERATOR, "--station", charger.station_id)
+
+    def operate(self, code: str) -> str:
+        """Let the operator act through the product's own services: Python text for `manage.py shell`."""
+        return self.rig.manage("shell", "-v", "0", "-c", code)
+
     def rows(self, query: str, *values: Any) -> list[tuple[Any, ...]]:
         """Rows of the provider's own tables, for what no callback tells."""
         with self.rig.connect() as connection:
@@ -78,8 +90,10 @@ class Stage:
 @asynccontextmanager
 async def standing(folder: Path) -> AsyncIterator[Stage]:
     """The whole stage, with files in `folder`, until the block ends."""
-    hub, supplier = free_port(), free_port()
+    hub, supplier, till = free_port(), free_port(), free_port()
+    account = AccountSettings(webhook_secret="journey-hooks", partial_capture=True)
     env = {"TIME_SCALE": str(TIME_SCALE), "REDIS_URL": _own_redis(), "BECKN_EMPTY_SEARCH_ANSWER": "1"}
+    env |= _collecting(account, till)
     with Rig(f"http://127.0.0.1:{hub}", supplier_url=f"http://127.0.0.1:{supplier}/api/v2", env=env) as rig:
         rig.prepare(seed_city=False)
         _open_stations(rig, folder)
@@ -90,12 +104,27 @@ async def standing(folder: Path) -> AsyncIterator[Stage]:
         )
         async with running(
             provider,
-            addresses=Addresses(registry_port=hub, supplier_port=supplier),
+            addresses=Addresses(registry_port=hub, supplier_port=supplier, payments_port=till),
             events=Events(url=f"{rig.url}/events", token="verify-events", supplier_token="verify-supplier"),
             settings=SupplierSettings(time_scale=TIME_SCALE, meter_every_s=0.5),
+            payments=Payments(account, f"{rig.url}/payments/razorpay/webhook"),
         ) as network:
             await rig.ready()
-            yield Stage(rig, network)
+            yield Stage(rig, network, folder)
+
+
+def _collecting(account: AccountSettings, port: int) -> dict[str, str]:
+    """The provider's settings for collecting through the toy gateway."""
+    return {
+        "PAYMENT_PROVIDER": "razorpay",
+        "PAYMENT_RAZORPAY_URL": f"http://127.0.0.1:{port}/v1",
+        "PAYMENT_RAZORPAY_KEY_ID": account.key_id,
+        "PAYMENT_RAZORPAY_KEY_SECRET": account.key_secret,
+        "PAYMENT_RAZORPAY_ACCOUNT": account.account_id,
+        "PAYMENT_RAZORPAY_WEBHOOK_SECRETS": account.webhook_secret,
+        "PAYMENT_RAZORPAY_PARTIAL_CAPTURE": "1",
+        "PAYMENT_ALLOW_PRIVATE": "1",
+    }
 
 
 def _open_stations(rig: Rig, folder: Path) -> None:

@@ -64,6 +64,7 @@ class Trip:
     charger: Charger
     offer: Offer
     transaction_id: str = ""
+    may_redirect: bool = False
 
     @property
     def deal(self) -> Deal:
@@ -83,7 +84,7 @@ class Trip:
         return await self.buyer.wait_for(sent.message_id, "on_select", ANSWER_S)
 
     async def init(self) -> Received:
-        return await self.answer(self.buyer.init(self.transaction_id))
+        return await self.answer(self.buyer.init(self.transaction_id, may_redirect=self.may_redirect))
 
     async def confirm(self) -> Received:
         return await self.answer(self.buyer.confirm(self.transaction_id))
@@ -96,6 +97,14 @@ class Trip:
 
     async def status(self) -> Received:
         return await self.answer(self.buyer.status(self.transaction_id))
+
+    async def init_with_us(self) -> str:
+        """Initialise with the provider collecting before the order; the address of the page to pay on."""
+        told = await self.answer(self.buyer.init(self.transaction_id, collected_by="BPP"))
+        assert told.error is None, told.error
+        payment = told.order["payments"][0]
+        assert (payment["collected_by"], payment["status"]) == ("BPP", "NOT-PAID")
+        return str(payment["url"])
 
     async def book(self, amount: str = "20", unit: str = "kWh", window: Window | None = None) -> Received:
         """From the wish to the confirmed order."""
