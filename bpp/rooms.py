@@ -8,7 +8,8 @@ from typing import Any
 
 from catalog.models import Evse, Station
 from fulfillment.models import Command, Reading, Session
-from orders.models import Consent, Order, OrderEvent, Payment, Quote, Reservation
+from orders.filing import papers_of
+from orders.models import Consent, Invoice, Order, OrderEvent, Payment, Quote, Reservation
 from support.models import Rating, Ticket
 
 MOST_ROWS = 20
@@ -46,6 +47,7 @@ class OrderRoom:
     events: list[OrderEvent]
     quotes: list[Priced]
     payment: Payment | None
+    papers: list[Invoice]
     reservations: list[Reservation]
     session: Session | None
     ratings: list[Rating]
@@ -83,6 +85,7 @@ def order_room(order: Order) -> OrderRoom:
         events=list(order.events.order_by("number")),
         quotes=[_priced(quote) for quote in order.quotes.order_by("created_at")],
         payment=Payment.objects.filter(order=order).first(),
+        papers=papers_of(order.pk),
         reservations=list(order.reservations.select_related("connector").order_by("created_at")),
         session=Session.objects.filter(order=order).select_related("evse").first(),
         ratings=list(Rating.objects.filter(order=order).order_by("category")),

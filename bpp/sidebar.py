@@ -70,6 +70,7 @@ NAVIGATION: list[dict[str, Any]] = [
             _item("Quotes", "request_quote", "orders_quote"),
             _item("Reservations", "event_available", "orders_reservation"),
             _item("Payments", "payments", "orders_payment"),
+            _item("Invoices", "description", "orders_invoice"),
             _item("Collections", "account_balance_wallet", "orders_collection"),
             _item("Booking rules", "rule", "orders_reservationrules"),
             _item("Cancellation rules", "money_off", "orders_cancellationrule"),

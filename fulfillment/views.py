@@ -15,6 +15,7 @@ from django.utils import timezone
 from django.views.decorators.http import require_safe
 
 from fulfillment.services.tracking import Snapshot, snapshot, tracked_order
+from orders.filing import handed_out, paper_title, papers_of
 
 R = TypeVar("R", bound=HttpResponseBase)
 
@@ -33,7 +34,17 @@ def track(request: HttpRequest, token: str) -> HttpResponse:
     seen = _look(token)
     if seen is None:
         return _closed(_gone(request))
-    return _closed(render(request, "fulfillment/track.html", {"seen": seen, "token": token}))
+    return _closed(render(request, "fulfillment/track.html", {"seen": seen, "token": token, "papers": _papers(token)}))
+
+
+@require_safe
+def track_paper(request: HttpRequest, token: str, place: int) -> HttpResponse:
+    """The order's invoice (1) or a later note as a PDF, in the language that `lang` names."""
+    order_id = tracked_order(token, timezone.now())
+    papers = papers_of(order_id) if order_id is not None else []
+    if not 1 <= place <= len(papers):
+        return _closed(_gone(request))
+    return _closed(handed_out(papers[place - 1], request.GET.get("lang", "en")))
 
 
 @require_safe
@@ -73,6 +84,13 @@ async def _stream(token: str) -> AsyncIterator[str]:
         if seen.lines:
             return
         await asyncio.sleep(LOOK_EVERY_S)
+
+
+def _papers(token: str) -> list[tuple[int, str, str]]:
+    """The order's papers as (place, title, number)."""
+    order_id = tracked_order(token, timezone.now())
+    papers = papers_of(order_id) if order_id is not None else []
+    return [(place, paper_title(paper), paper.number) for place, paper in enumerate(papers, start=1)]
 
 
 def _look(token: str) -> Snapshot | None:

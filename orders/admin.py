@@ -13,6 +13,7 @@ from catalog.columns import column
 from catalog.deeds import DeedsMixin
 from catalog.tenancy import Area, LogAdmin, OwnRelatedFilter
 from catalog.wording import kwh, rupees
+from orders.invoices_admin import InvoiceAdmin as InvoiceAdmin
 from orders.models import Order, OrderEvent, Payment, Quote, Reservation
 from orders.payments_admin import CollectionAdmin as CollectionAdmin
 from orders.rules_admin import CancellationRuleAdmin as CancellationRuleAdmin

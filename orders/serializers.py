@@ -6,15 +6,16 @@ from typing import TYPE_CHECKING, Any
 
 from rest_framework import serializers
 
-from orders.models import Order, OrderEvent, Payment, Quote
+from orders.models import Invoice, Order, OrderEvent, Payment, Quote
 
 if TYPE_CHECKING:
     OrderBase = serializers.ModelSerializer[Order]
     QuoteBase = serializers.ModelSerializer[Quote]
     PaymentBase = serializers.ModelSerializer[Payment]
     EventBase = serializers.ModelSerializer[OrderEvent]
+    InvoiceBase = serializers.ModelSerializer[Invoice]
 else:
-    OrderBase = QuoteBase = PaymentBase = EventBase = serializers.ModelSerializer
+    OrderBase = QuoteBase = PaymentBase = EventBase = InvoiceBase = serializers.ModelSerializer
 
 
 class QuoteSerializer(QuoteBase):
@@ -68,4 +69,17 @@ class OrderSerializer(OrderBase):
             "id", "code", "bap_id", "transaction_id", "operator", "connector", "state", "fulfillment",
             "quantity_kind", "quantity", "energy_wh", "starts_at", "ends_at", "billing", "customer", "cancellation",
             "created_at", "confirmed_at", "closed_at", "quotes", "payment", "events",
+        )  # fmt: skip
+
+
+class InvoiceSerializer(InvoiceBase):
+    operator = serializers.SlugRelatedField[Any](slug_field="code", read_only=True)
+    order = serializers.SlugRelatedField[Any](slug_field="code", read_only=True)
+    corrects = serializers.SlugRelatedField[Any](slug_field="number", read_only=True)
+
+    class Meta:
+        model = Invoice
+        fields = (
+            "id", "number", "kind", "operator", "order", "corrects", "issued_at", "supplier", "recipient", "place",
+            "facts", "lines", "taxes", "currency", "taxable_paise", "tax_paise", "total_paise",
         )  # fmt: skip

@@ -15,6 +15,7 @@ from django.db.models import Q, Sum
 
 from orders.balances import Purse, purse_of
 from orders.models import Account, BooksCheck, Journal, Order, Payment, Posting, Refund
+from orders.services.invoices import all_gaps, papered
 
 log = logging.getLogger(__name__)
 
@@ -50,6 +51,7 @@ def check_books(*, now: datetime, every: timedelta = timedelta(0), whole: bool =
     for chunk in _chunks(_moved(since)):
         orders += len(chunk)
         findings.extend(_look(chunk, now))
+    findings.extend(Finding(None, "gap", f"series {name} lacks {gap[:10]}") for name, gap in all_gaps().items())
     for finding in findings[:MOST_FINDINGS]:
         log.error("the books do not add up", extra=asdict(finding))
     return BooksCheck.objects.create(
@@ -101,10 +103,14 @@ def _look(order_ids: list[int], now: datetime) -> Iterator[Finding]:
         sums.setdefault(int(order_id or 0), []).append((account, kind, int(paise)))
     refunds = _refunds(order_ids)
     payments = dict(Payment.objects.filter(order__in=order_ids).values_list("order_id", "status"))
+    papers = papered(order_ids)
     for order in Order.objects.filter(pk__in=order_ids):
         mine = sums.get(order.pk, [])
         stand = purse_of(mine)
         yield from findings_of(order, stand, mine, now=now)
+        earned = -sum(paise for account, _, paise in mine if account in INCOME)
+        if papers.get(order.pk, earned) != earned:
+            yield Finding(order.pk, "papers", f"invoices and notes are {papers[order.pk]} paise, {earned} were earned")
         asked, sent = refunds.get(order.pk, (0, 0))
         if (asked, sent) != (stand.refunded, stand.returned):
             yield Finding(order.pk, "refunds", f"refunds are {asked} ({sent} done) paise, the books say {stand}")

@@ -15,6 +15,7 @@ from catalog.models import Connector, Evse, EvseStatusChange, Operator, Operator
 from fulfillment.models import Command, Reading, Session, StationEvent
 from orders.models import Collection, Consent, Order, PaymentReference
 from orders.services import confirm_order, init_order
+from orders.services.invoices import issue_paper
 from support.models import Rating, Ticket
 from tests.factories.orders import ELEMENTS, a_confirm, an_init
 from tests.factories.terms import draft_terms, published_terms
@@ -66,6 +67,9 @@ def make_tenant(word: str, now: datetime) -> Tenant:
     tenant.rows = [operator, tariff, station, evse, connector, change, order, session, inbox, outbox, ticket, *others]
     tenant.rows += [order.quotes.get(), order.payment, order.reservations.get(), *order.events.all()]
     tenant.rows += _contract(order, word, now)
+    paper = issue_paper(order, order.quotes.get(), now=now)
+    assert paper is not None
+    tenant.rows.append(paper)
     return tenant
 
 

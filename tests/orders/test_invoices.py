@@ -17,6 +17,7 @@ from orders.models import Account, Invoice, InvoiceSeries, Order, PaperKind, Quo
 from orders.numbering import financial_year, paper_number, year_text
 from orders.services import cancel_order, complete_order, mark_started
 from orders.services.adjusting import correct_bill
+from orders.services.auditing import check_books
 from orders.services.invoices import all_gaps, gaps, issue_paper, notes_due
 from orders.services.refunds import approve_refund, ask_refund, finish_refund
 from tests.factories.orders import NOW, active_order, connector_on_sale
@@ -266,6 +267,27 @@ def test_gap_would_be_seen() -> None:
         cursor.execute("ALTER TABLE orders_invoice ENABLE TRIGGER invoice_immutable")
     assert gaps(paper.operator_id, paper.year) == {"invoice": [1]}
     assert list(all_gaps().values()) == [[1]]
+    check = check_books(now=NOW + timedelta(days=1), whole=True)
+    assert check is not None
+    assert [finding["rule"] for finding in check.findings] == ["gap"]
+
+
+@pytest.mark.django_db
+def test_sweep_notices_a_bill_that_the_papers_do_not_show() -> None:
+    order = billed(active_order(registered(connector_on_sale())))
+    clean = check_books(now=NOW + timedelta(hours=1), whole=True)
+    assert clean is not None
+    assert clean.findings == []
+    paper = papers(order)[0]
+    with connection.cursor() as cursor:
+        cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
+        cursor.execute("ALTER TABLE orders_invoice DISABLE TRIGGER invoice_immutable")
+        lines = [{**paper.lines[0], "paise": 1}]
+        Invoice.objects.filter(pk=paper.pk).update(lines=lines, taxable_paise=1, total_paise=1 + paper.tax_paise)
+        cursor.execute("ALTER TABLE orders_invoice ENABLE TRIGGER invoice_immutable")
+    check = check_books(now=NOW + timedelta(hours=2), whole=True)
+    assert check is not None
+    assert [finding["rule"] for finding in check.findings] == ["papers"]
 
 
 @pytest.mark.django_db(transaction=True)
