@@ -140,7 +140,7 @@ def papered(order_ids: Sequence[int]) -> dict[int, int]:
     """What the papers of each order that has any come to, paise, goodwill left out: what was earned with the order."""
     signed = Case(When(kind=PaperKind.CREDIT_NOTE, then=-F("total_paise")), default=F("total_paise"))
     rows = Invoice.objects.filter(order__in=order_ids, refund__isnull=True).order_by().values_list("order_id")
-    return {order_id: int(paise) for order_id, paise in rows.annotate(Sum(signed))}
+    return {order_id: int(paise) for order_id, paise in rows.annotate(sum=Sum(signed))}
 
 
 def _wanted(quote: Quote) -> _Sum:
