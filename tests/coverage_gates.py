@@ -19,8 +19,9 @@ WHOLE = (
     "bpp/signing.py",
     "bpp/dialects/",
     "orders/states.py",
-    "orders/pricing.py",
-    "catalog/tariffs.py",
+    "orders/pricing/",
+    "catalog/tariffs/",
+    "catalog/taxes.py",
     "fulfillment/states.py",
     "core/money.py",
 )

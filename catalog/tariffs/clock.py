@@ -11,7 +11,6 @@ from catalog.tariffs.reading import Element, Schedule
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICRO = timedelta(microseconds=1)
 MICROS = 1_000_000
-DAY = timedelta(days=1)
 NEVER = 1 << 62
 
 Part = tuple[int, int, frozenset[Element]]
@@ -69,18 +68,8 @@ def _part(plan: Schedule, at_us: int, tz: tzinfo) -> Part:
 
 
 def _midnight(day: date, tz: tzinfo) -> int:
-    """The moment at which a local day begins, also where the clock skips midnight itself."""
-    usual = micros(datetime.combine(day, time.min, tz))
-    if _local(usual, tz).date() == day > _local(usual - 1, tz).date():
-        return usual
-    low, high = usual - DAY // MICRO, usual + DAY // MICRO
-    while high - low > 1:
-        middle = (low + high) // 2
-        if _local(middle, tz).date() < day:
-            low = middle
-        else:
-            high = middle
-    return high
+    """The moment at which a local day begins; where the clock skips midnight it is the moment of the skip."""
+    return micros(datetime.combine(day, time.min, tz))
 
 
 def _shifts(begin: int, end: int, tz: tzinfo) -> list[int]:

@@ -69,11 +69,6 @@ class Element:
     reservation: str = ""
 
     @property
-    def prices(self) -> dict[str, Decimal]:
-        """The price of each dimension this element knows."""
-        return {dimension: component.price for dimension, component in self.components.items()}
-
-    @property
     def timed(self) -> bool:
         return bool(self.start_time or self.end_time or self.start_date or self.end_date or self.weekdays)
 

@@ -12,7 +12,10 @@ from core.errors import NotAllowed, NotFound, Unavailable
 from fulfillment import services as fulfillment
 from fulfillment import states
 from fulfillment.models import Command, Reading, Session
+from fulfillment.selectors import meter_points
 from orders.models import Order, Quote
+from orders.pricing import MeterPoint
+from orders.selectors import running_total
 from sandbox.meter import ChargingCurve
 from tests.factories.fulfillment import charging_session, later, run_steps, starting_session, waiting_session
 from tests.factories.orders import NOW, active_order, connector_on_sale, draft_order, initiated_order
@@ -66,6 +69,29 @@ def test_stop_bills_exactly_what_the_meter_shows(supplier: FakeSupplier) -> None
     assert session.order.state == Order.State.COMPLETE
     assert session.next_at is None
     assert session.evse.status == Evse.Status.AVAILABLE
+
+
+def test_bill_and_running_cost_follow_the_readings_over_a_change_of_price(supplier: FakeSupplier) -> None:
+    before = {"price_components": [{"type": "ENERGY", "price": "14.00"}], "restrictions": {"end_time": "10:05"}}
+    after = {"price_components": [{"type": "ENERGY", "price": "18.00"}]}
+    session = charging_session(connector_on_sale(elements=[before, after]))  # at 10:00 in Bengaluru
+    first_wh = session.meter_start_wh or 0
+    # 2.4 kWh in the first minute, 2.6 in the other nine: 3555 Wh by 10:05, not the half
+    Reading.objects.create(session=session, at=later(60), energy_wh=first_wh + 2_400)
+    now = supplier.after(600)
+    fulfillment.request_stop(session.order_id, now, reason="requested")
+    run_steps(now)
+    session = fresh(session)
+    bill = Quote.objects.get(order=session.order, current=True)
+    assert [line.get("energy_wh") for line in bill.lines[:2]] == [3_555, 1_445]
+    running = running_total(
+        session.order,
+        session.energy_wh,
+        started_at=NOW,
+        now=now,
+        readings=[*meter_points(session), MeterPoint(now, 5_000)],
+    )
+    assert [line.row() for line in running] == bill.lines
 
 
 def test_session_ends_by_itself_when_the_ordered_energy_is_reached(supplier: FakeSupplier) -> None:

@@ -240,6 +240,7 @@ FLOW: list[Case] = [
     ("ocpi complex", "2026-02-02 17:00", "9/30@16 idle 60", "fee 2.50 + time 0.50 + idle 2.50"),  # until 18:00
     ("all at once", "2026-02-02 17:30", "2/20", "energy 12.00"),
     ("all at once", "2026-02-02 17:30", "6/60", "energy 18.00 + energy 24.00"),  # 3 kWh and 18:00 coincide
+    ("all at once", "2026-02-02 17:40", "6/60", "energy 12.00 + energy 32.00"),  # 18:00 comes before 3 kWh
     ("all at once", "2026-02-02 12:00", "10/60", "energy 80.00"),  # 10 kW
     ("all at once", "2026-02-07 12:00", "2/20", "energy 16.00"),  # Saturday
 ]

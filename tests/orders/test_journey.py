@@ -7,6 +7,7 @@ from datetime import timedelta
 import pytest
 
 from orders.models import Order, Quote, Reservation
+from orders.pricing import MeterPoint
 from orders.selectors import current_quote, running_total, settlement
 from orders.services import (
     cancel_order,
@@ -80,6 +81,14 @@ def test_running_cost_is_the_bill_so_far() -> None:
     order = active_order()
     lines = running_total(order, 8_000, started_at=NOW, now=NOW + timedelta(minutes=16))
     assert [line.amount.wire for line in lines] == ["144.00", "20.00", "29.52"]
+
+
+def test_silence_of_the_station_is_no_standing() -> None:
+    standing = [{"price_components": [{"type": "ENERGY", "price": "18"}, {"type": "PARKING_TIME", "price": "60"}]}]
+    order = active_order(connector_on_sale(elements=standing))
+    heard = [MeterPoint(NOW + timedelta(minutes=10), 5_000)]
+    lines = running_total(order, 5_000, started_at=NOW, now=NOW + timedelta(minutes=40), readings=heard)
+    assert [line.code for line in lines] == ["energy-cost", "gst"]
 
 
 def test_init_keeps_the_number_of_an_unchanged_quote() -> None:
