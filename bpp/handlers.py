@@ -9,7 +9,7 @@ from typing import Any
 
 from bpp import messages as m
 from bpp import showing
-from core.errors import DomainError, Invalid, NotAllowed, Unavailable
+from core.errors import DomainError, Invalid, NotAllowed, NotFound, Unavailable
 from fulfillment import services as fulfillment
 from orders import selectors as order_selectors
 from orders import services as orders
@@ -49,20 +49,30 @@ class Outcome:
 
 
 def handle(request: m.Request, caller: m.Caller, *, now: datetime) -> Outcome:
-    """Do what `request` asks. Raises DomainError where it is refused."""
-    return HANDLERS[type(request)](request, caller, now)
-
-
-def _select(request: m.Select, caller: m.Caller, now: datetime) -> Outcome:
-    wish = _wish(request)
+    """Do what `request` asks. Raises DomainError where it is refused; a busy connector's names free ones."""
     try:
-        order = orders.select_offer(**wish, **_who(caller), now=now)
+        return HANDLERS[type(request)](request, caller, now)
     except Unavailable as err:
         if err.code != "connector-busy":
             raise
-        nearby = showing.alternatives_text(wish["item_id"], now)
+        nearby = showing.alternatives_text(*_wanted(request, caller), now=now)
         raise Unavailable(err.code, f"{err.text} {nearby}".strip(), path=err.path) from err
-    return _shown(order, now)
+
+
+def _wanted(request: m.Request, caller: m.Caller) -> tuple[str, m.Window | None]:
+    """Which connector a request is about, and for which time."""
+    wish = request if isinstance(request, m.Select) else getattr(request, "wish", None)
+    if wish is not None and wish.items:
+        return wish.items[0].item_id, wish.window
+    try:
+        order = order_selectors.order_by_transaction(caller.bap_id, caller.transaction_id)
+    except NotFound:
+        return "", None
+    return order.connector.item_id, m.Window(order.starts_at, order.ends_at) if order.starts_at else None
+
+
+def _select(request: m.Select, caller: m.Caller, now: datetime) -> Outcome:
+    return _shown(orders.select_offer(**_wish(request), **_who(caller), now=now), now)
 
 
 def _init(request: m.Init, caller: m.Caller, now: datetime) -> Outcome:

@@ -152,9 +152,10 @@ def terms_url(order: Order) -> str:
     return f"{public_base()}/terms/{form_token(order)}"
 
 
-def alternatives_text(item_id: str, now: datetime) -> str:
-    """A sentence naming free connectors near a taken one; empty where there is none."""
-    others = order_selectors.alternatives(item_id, now=now)
+def alternatives_text(item_id: str, window: m.Window | None, *, now: datetime) -> str:
+    """A sentence naming connectors near a taken one that are free at that time; empty where there is none."""
+    starts_at, ends_at = (window.starts_at, window.ends_at) if window else (None, None)
+    others = order_selectors.alternatives(item_id, starts_at=starts_at, ends_at=ends_at, now=now)
     names = ", ".join(f"{other.item_id} at {other.evse.station.name}" for other in others)
     return f"Free instead: {names}." if names else ""
 

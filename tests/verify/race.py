@@ -1,6 +1,7 @@
 """Who wins when many ask for the same at once? Confirmations and cancellations over parallel database connections.
 
-N sets the number of rounds (200). SABOTAGE=no_constraint drops the exclusion constraint and the lock in front of it.
+N sets the number of rounds (200); the rush of many buyers on many connectors has a quarter of them.
+SABOTAGE=no_constraint drops the exclusion constraint and the lock in front of it.
 """
 
 from __future__ import annotations
@@ -8,13 +9,15 @@ from __future__ import annotations
 import asyncio
 import itertools
 import os
+import random
 import sys
 import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from datetime import timedelta
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
@@ -26,6 +29,7 @@ CONNECTIONS = 20
 MOST_CONNECTIONS = 90
 RIVALS = 50
 CANCELLERS = 50
+CONNECTORS, SPARE, BUYERS = 20, 3, 200
 HOUR = timedelta(hours=1)
 SETTINGS = {"DEBUG": "0", "ALLOWED_HOSTS": "testserver,127.0.0.1", "SECURE_SSL_REDIRECT": "0", "LOG_LEVEL": "CRITICAL"}
 
@@ -51,6 +55,7 @@ def _race(rig: Rig, verdict: Verdict, sabotage: str) -> None:
         with Runners() as runners:
             _confirms_on_one_slot(runners, verdict, rounds)
             _confirms_of_one_transaction(runners, verdict, rounds)
+            _rush_on_many_connectors(runners, verdict, max(1, rounds // 4))
             _cancellations_of_one_order(runners, verdict, max(1, rounds // 10))
             _count(rig, runners, verdict)
     finally:
@@ -163,6 +168,84 @@ def _confirm_and_note(arguments: dict[str, Any], codes: list[str | None]) -> Non
     codes.append(confirm_order(**arguments).code)
 
 
+def _rush_on_many_connectors(runners: Runners, verdict: Verdict, rounds: int) -> None:
+    """Many buyers want overlapping times at few connectors: no two promises overlap, every loser is told of others."""
+    from orders.models import Reservation
+    from tests.factories.orders import NOW, connector_on_sale
+
+    first = connector_on_sale()
+    station = first.evse.station
+    wanted_ones = [first, *(connector_on_sale(station=station) for _ in range(CONNECTORS - 1))]
+    for _ in range(SPARE):
+        connector_on_sale(station=station)
+    dice = random.Random(int(os.environ.get("SEED") or 1))
+    told: Counter[str] = Counter()
+    started = time.monotonic()
+    for number in range(rounds):
+        day = NOW + (number + 1) * 6 * HOUR
+        rivals = [
+            _Rival(f"rush-{number}-{each}", dice.choice(wanted_ones), *_stay(day, dice)) for each in range(BUYERS)
+        ]
+        outcomes = runners.together([partial(rival.order, told) for rival in rivals])
+        live = Reservation.objects.filter(
+            order__transaction_id__startswith=f"rush-{number}-", state="confirmed"
+        ).count()
+        if set(outcomes) != {"done", "connector-busy"} or outcomes["done"] != live:
+            verdict.fail(f"rush {number}: outcomes {dict(outcomes)}, {live} promises")
+    if told["alone"]:
+        verdict.fail(f"{told['alone']} losers were told of no free connector, or not by 40002")
+    verdict.figures |= {
+        "rush_rounds": rounds,
+        "rush_buyers": rounds * BUYERS,
+        "rush_won": rounds * BUYERS - told["losers"],
+        "rush_losers_with_alternatives": told["losers"] - told["alone"],
+        "rush_s": round(time.monotonic() - started, 1),
+    }
+
+
+def _stay(day: datetime, dice: random.Random) -> tuple[datetime, datetime]:
+    begins = day + timedelta(minutes=dice.randrange(0, 180))
+    return begins, begins + timedelta(minutes=dice.randrange(30, 120))
+
+
+@dataclass(frozen=True)
+class _Rival:
+    """A buyer app that initialises and confirms one order as its messages would."""
+
+    transaction_id: str
+    connector: Any
+    starts_at: datetime
+    ends_at: datetime
+
+    def order(self, told: Counter[str]) -> None:
+        """Place the order; a refusal is counted as it would be told."""
+        from django.db import transaction
+
+        from bpp import handlers, messages
+        from bpp.dialects.v1.errors import ERROR_CODES
+        from core.errors import DomainError
+        from tests.factories.orders import CONTEXT, NOW
+
+        window = messages.Window(self.starts_at, self.ends_at)
+        item = messages.ItemWish(self.connector.item_id, messages.Quantity("energy", 5_000))
+        seller = self.connector.evse.station.operator.code
+        payer = messages.Contact(name="Test Driver", phone="+910000000000")
+        caller = messages.Caller(
+            "bap.verify.localhost", "http://127.0.0.1:1", self.transaction_id, self.transaction_id, dict(CONTEXT)
+        )
+        wish = messages.Select(seller, (item,), window=window)
+        paid = messages.PaymentProof(status="PAID", reference=self.transaction_id)
+        try:
+            with transaction.atomic():
+                handlers.handle(messages.Init(wish, payer, payer, messages.PaymentProof()), caller, now=NOW)
+            with transaction.atomic():
+                handlers.handle(messages.Confirm(wish, payer, payer, paid), caller, now=NOW)
+        except DomainError as err:
+            told["losers"] += 1
+            told["alone"] += ERROR_CODES.get(err.code) != "40002" or "Free instead:" not in err.text
+            raise
+
+
 def _cancellations_of_one_order(runners: Runners, verdict: Verdict, rounds: int) -> None:
     """Many cancellations of one order at once: one takes effect, with one refund in one current quote."""
     from orders.models import OrderEvent, Quote
@@ -191,7 +274,7 @@ def _count(rig: Rig, runners: Runners, verdict: Verdict) -> None:
         ).fetchone()
         overlaps = connection.execute(
             "SELECT count(*) FROM orders_reservation a JOIN orders_reservation b"
-            " ON a.evse_id = b.evse_id AND a.id < b.id AND a.during && b.during"
+            " ON a.evse_id = b.evse_id AND a.id < b.id AND a.blocked && b.blocked"
             " WHERE a.state <> 'released' AND b.state <> 'released'"
         ).fetchone()
     deadlocks, used = row or (0, 0)
