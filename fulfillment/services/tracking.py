@@ -11,7 +11,9 @@ import hashlib
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
+import segno
 from django.conf import settings
 from django.db import transaction
 from django.db.models import Avg, Func, IntegerField, Value
@@ -24,7 +26,8 @@ from fulfillment.models import Reading, Session, TrackLink
 from fulfillment.selectors import meter_points
 from fulfillment.services.running import reached_at
 from orders import selectors as order_selectors
-from orders.models import Order, Quote
+from orders.models import Order, Payment, Quote
+from orders.services import start_code
 
 S = Session.State
 STALE_AFTER_S = 15
@@ -74,6 +77,9 @@ class Snapshot:
     total: str
     curve: str
     peak_w: int
+    promise: tuple[str, ...] = ()
+    start_code: str = ""
+    start_qr: str = ""
 
     @property
     def energy_kwh(self) -> str:
@@ -143,6 +149,7 @@ def snapshot(order_id: int, now: datetime) -> Snapshot:
     age_s = _age_s(session, now) if live else None
     station = order.connector.evse.station
     curve, peak_w = power_curve(session, now)
+    code = start_code(order)
     return Snapshot(
         state=state,
         words=WORDS[state],
@@ -165,6 +172,9 @@ def snapshot(order_id: int, now: datetime) -> Snapshot:
         total=billed if lines else "",
         curve=curve,
         peak_w=peak_w,
+        promise=_promise(order, quote) if state == "waiting" else (),
+        start_code=code,
+        start_qr=_qr(f"{order.code} {code}") if code else "",
     )
 
 
@@ -191,6 +201,26 @@ def power_curve(session: Session | None, now: datetime) -> tuple[str, int]:
         return "", 0
     points = [f"{place},{CURVE_HEIGHT - 0.5 - mean_w / peak_w * (CURVE_HEIGHT - 1):.1f}" for place, mean_w in means]
     return " ".join(points), peak_w
+
+
+def _promise(order: Order, quote: Quote) -> tuple[str, ...]:
+    """The confirmation in lines: the order, when, for how much, and how it is paid."""
+    zone = ZoneInfo(order.connector.evse.station.time_zone)
+    times = [moment.astimezone(zone) for moment in (order.starts_at, order.ends_at) if moment]
+    payment = Payment.objects.filter(order=order).first()
+    paid = f", {payment.get_status_display().lower()}, {payment.get_type_display().lower()}" if payment else ""
+    return (
+        f"Order {order.code}",
+        " to ".join(f"{moment:%d %b %Y, %H:%M}" for moment in times) or "Any time from now",
+        f"₹{from_paise(quote.total_paise, quote.currency).wire}{paid}",
+        *(("Waiting for the operator's approval",) if order.fulfillment == Order.Fulfillment.PENDING_APPROVAL else ()),
+    )
+
+
+def _qr(text: str) -> str:
+    """A QR code as SVG to stand inside the page: black on white, whatever the colours around it."""
+    svg: str = segno.make(text, error="m", micro=False).svg_inline(scale=4, dark="#000", light="#fff")
+    return svg
 
 
 def _hash(token: str) -> str:
