@@ -19,7 +19,7 @@ def new_token() -> str:
 
 
 class Collection(models.Model):
-    """Money we collect for an order: asked for on a link, held or taken by the provider. One live one an order."""
+    """Money we collect for an order: asked for on a link, held or taken by the provider. At most one an order waits for its payer."""
 
     class State(models.TextChoices):
         WAITING = "waiting", "Not due yet"
@@ -74,7 +74,7 @@ class Collection(models.Model):
             ),
             models.UniqueConstraint(
                 fields=["order"],
-                condition=Q(state__in=["waiting", "asked", "open", "authorised"], closing=False),
+                condition=Q(state__in=["waiting", "asked", "open"], closing=False),
                 name="collection_one_live",
             ),
             models.CheckConstraint(
