@@ -14,7 +14,7 @@ from decimal import Decimal
 from typing import Any
 
 from django.db import connection, transaction
-from django.db.models import Case, Count, Exists, F, Max, OuterRef, Sum, When
+from django.db.models import Count, Exists, Max, OuterRef, Q, Sum
 
 from catalog.gstin import STATES, state_code
 from orders.models import Invoice, InvoiceSeries, Order, PaperKind, Quote, Refund
@@ -138,9 +138,12 @@ def all_gaps() -> dict[str, list[int]]:
 
 def papered(order_ids: Sequence[int]) -> dict[int, int]:
     """What the papers of each order that has any come to, paise, goodwill left out: what was earned with the order."""
-    signed = Case(When(kind=PaperKind.CREDIT_NOTE, then=-F("total_paise")), default=F("total_paise"))
     rows = Invoice.objects.filter(order__in=order_ids, refund__isnull=True).order_by().values_list("order_id")
-    return {order_id: int(paise) for order_id, paise in rows.annotate(sum=Sum(signed))}
+    credit = Q(kind=PaperKind.CREDIT_NOTE)
+    sums = rows.annotate(
+        billed=Sum("total_paise", filter=~credit, default=0), noted=Sum("total_paise", filter=credit, default=0)
+    )
+    return {order_id: int(billed) - int(noted) for order_id, billed, noted in sums}
 
 
 def _wanted(quote: Quote) -> _Sum:
