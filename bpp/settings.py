@@ -263,10 +263,21 @@ PAYMENT_RAZORPAY_PARTIAL_CAPTURE = env_bool("PAYMENT_RAZORPAY_PARTIAL_CAPTURE", 
 PAYMENT_UPI_ADDRESS = env("PAYMENT_UPI_ADDRESS")
 PAYMENT_UPI_PAYEE = env("PAYMENT_UPI_PAYEE", "Voltbazaar")
 PAYMENT_BUFFER_PERCENT = env_int("PAYMENT_BUFFER_PERCENT", 10)
+PAYMENT_HOLD_S = env_int("PAYMENT_HOLD_S", 172_800)
 PAYMENT_TIMEOUT_S = env_int("PAYMENT_TIMEOUT_S", 6)
 PAYMENT_ALLOW_PRIVATE = env_bool("PAYMENT_ALLOW_PRIVATE", default=False)
 PAYMENT_WEBHOOK_TOLERANCE_S = env_int("PAYMENT_WEBHOOK_TOLERANCE_S", 300)
 PAYMENT_WEBHOOK_AGE_S = env_int("PAYMENT_WEBHOOK_AGE_S", 86_400)
+_NEEDED = {
+    "": (),
+    "razorpay": ("PAYMENT_RAZORPAY_KEY_ID", "PAYMENT_RAZORPAY_KEY_SECRET", "PAYMENT_RAZORPAY_WEBHOOK_SECRETS"),
+    "upi": ("PAYMENT_UPI_ADDRESS",),
+}
+if PAYMENT_PROVIDER not in _NEEDED:
+    raise ImproperlyConfigured(f"PAYMENT_PROVIDER is {PAYMENT_PROVIDER!r}; write razorpay, upi or nothing")
+for _name in _NEEDED[PAYMENT_PROVIDER]:
+    if not env(_name):
+        raise ImproperlyConfigured(f"PAYMENT_PROVIDER is {PAYMENT_PROVIDER}, but {_name} is not set")
 
 # Support of the platform itself, given where a question names nothing we know
 SUPPORT_PHONE = env("SUPPORT_PHONE")

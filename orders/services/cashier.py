@@ -21,10 +21,10 @@ from core.due import lock_next
 from core.errors import PaymentError
 from core.nudges import nudge_on_commit
 from orders.balances import purse
-from orders.models import Collection, Order, PaymentNews, WebhookRefusal
+from orders.models import Collection, Order, PaymentNews, Refund, WebhookRefusal
 from orders.payments import provider_named
 from orders.payments.base import Ask, News, Provider, Received, State, WebhookRefused
-from orders.services.collecting import QUEUE, SHORTEST_LINK, options, provider_of, withdraw
+from orders.services.collecting import QUEUE, SHORTEST_LINK, ask_rest, options, provider_of, withdraw
 from orders.services.receiving import CLOSED, give_free, locked, next_look, receive
 
 log = logging.getLogger(__name__)
@@ -104,9 +104,11 @@ def _news_next(now: datetime) -> bool:
         row.save(update_fields=["next_at", "attempts"])
     try:
         state, outcome, collection = _look_into(row, now)
-    except PaymentError as err:
+    except Exception as err:
+        if not isinstance(err, PaymentError):
+            log.exception("webhook not looked into", extra={"provider": row.provider, "event": row.event_id})
         state = N.ALARM if row.attempts >= MOST_NEWS_ATTEMPTS else N.NEW
-        outcome, collection = err.text, None
+        outcome, collection = str(err), None
         row.next_at = now + timedelta(seconds=_rest_s(row.attempts))
     row.state, row.outcome, row.done_at = state, outcome[:300], None if state == N.NEW else now
     row.collection = collection or row.collection
@@ -132,7 +134,16 @@ def _look_into(row: PaymentNews, now: datetime) -> tuple[PaymentNews.State, str,
         return N.ALARM, "it is about no payment we asked for", None
     outcome = receive(collection.pk, provider.fetch(collection.link_ref), now=now)
     collection.refresh_from_db()
+    if row.names.get("refund_ref"):
+        _hurry_refunds(collection, now)
     return (N.ALARM if collection.state == S.ALARM else N.DONE), outcome, collection
+
+
+def _hurry_refunds(collection: Collection, now: datetime) -> None:
+    """Let whoever sends refunds ask about those of this payment now."""
+    sent = Refund.objects.filter(order=collection.order_id, payment_ref=collection.payment_ref, state=Refund.State.SENT)
+    if sent.filter(next_at__gt=now).update(next_at=now):
+        nudge_on_commit("refund")
 
 
 def _collection_of(row: PaymentNews, provider: Provider) -> Collection | None:
@@ -151,11 +162,10 @@ def _collection_of(row: PaymentNews, provider: Provider) -> Collection | None:
 def _closed_next(now: datetime) -> bool:
     """Decide about one collection whose order has closed: what to take of a hold, what to ask for, what to withdraw."""
     with transaction.atomic():
-        undecided = Q(state=S.AUTHORISED, wanted_paise=None) | Q(state__in=[S.WAITING, S.ASKED, S.OPEN], number=1)
-        unconfirmed = Q(state=S.CAPTURED, order__state=Order.State.EXPIRED, closing=False)
+        waiting = Q(state=S.WAITING) | Q(state=S.AUTHORISED, wanted_paise=None)
+        unconfirmed = Q(state__in=[S.ASKED, S.OPEN, S.CAPTURED], order__state=Order.State.EXPIRED)
         candidate = (
-            Collection.objects.filter(unconfirmed | undecided & Q(order__state__in=CLOSED), closing=False)
-            .exclude(state__in=[S.ASKED, S.OPEN], order__state=Order.State.COMPLETE)
+            Collection.objects.filter(unconfirmed | waiting & Q(order__state__in=CLOSED), closing=False)
             .order_by("pk")
             .values_list("pk", flat=True)
             .first()
@@ -168,17 +178,14 @@ def _closed_next(now: datetime) -> bool:
 
 
 def _decide_closed(order: Order, row: Collection, now: datetime) -> None:
-    """The books say how much of a hold has been earned and how much a closed order still owes."""
-    stand = purse(order)
-    if row.state == S.AUTHORISED:
-        row.wanted_paise = row.authorised_paise - min(stand.held, row.authorised_paise)
+    """The books say how much of a hold has been earned, and how much a closed order still owes."""
+    if row.state == S.AUTHORISED and order.state != Order.State.EXPIRED:
+        row.wanted_paise = row.authorised_paise - min(purse(order).held, row.authorised_paise)
         row.next_at, row.updated_at = now, now
         row.save(update_fields=["wanted_paise", "next_at", "updated_at"])
-    elif row.state == S.WAITING and order.state != Order.State.EXPIRED and stand.due > 0:
-        row.state, row.price_paise, row.amount_paise = S.ASKED, stand.due, stand.due
-        row.next_at, row.updated_at, row.created_at = now, now, now
-        row.save(update_fields=["state", "price_paise", "amount_paise", "next_at", "updated_at", "created_at"])
-    elif row.state in {S.WAITING, S.ASKED, S.OPEN, S.CAPTURED}:
+    elif row.state == S.WAITING and order.state != Order.State.EXPIRED:
+        ask_rest(order, now=now)
+    elif row.state in {S.WAITING, S.ASKED, S.OPEN, S.AUTHORISED, S.CAPTURED}:
         withdraw(row, now=now)
 
 
@@ -200,6 +207,9 @@ def _ask_next(now: datetime, base_url: str) -> bool:
         )
         rest = timedelta(seconds=LONGEST_REST_S if err.permanent else _rest_s(row.attempts))
         Collection.objects.filter(pk=row.pk).update(next_at=now + rest, problem=err.text[:500])
+    except Exception:
+        # The claim has pushed its time: it holds up nobody else meanwhile.
+        log.exception("collection not worked on", extra={"order": row.order_id, "collection": row.reference})
     return True
 
 
@@ -210,7 +220,7 @@ def _ask(row: Collection, now: datetime, base_url: str) -> None:
     elif row.state == S.AUTHORISED and row.wanted_paise == 0:
         give_free(row.pk, now=now, why="nothing was to be taken")
     elif row.state == S.AUTHORISED and row.wanted_paise is not None:
-        _capture(row, provider, row.wanted_paise, now)
+        _capture(row, provider, now)
     elif row.state == S.CAPTURED and row.closing:
         _give_back(row.pk, now)
     elif row.state == S.EXPIRED and row.closing and provider.can_fetch:
@@ -245,8 +255,17 @@ def _make_link(row: Collection, provider: Provider, now: datetime, base_url: str
         fresh.save()
 
 
-def _capture(row: Collection, provider: Provider, wanted: int, now: datetime) -> None:
-    paise = wanted if provider.can_capture_part else row.authorised_paise
+def _capture(row: Collection, provider: Provider, now: datetime) -> None:
+    """Take what is wanted of a hold; what a closed order earned of it may have changed since that was decided."""
+    with transaction.atomic():
+        order, fresh = locked(row.pk)
+        if order.state in {Order.State.COMPLETE, Order.State.CANCELLED} and not fresh.closing:
+            fresh.wanted_paise = fresh.authorised_paise - min(purse(order).held, fresh.authorised_paise)
+            fresh.save(update_fields=["wanted_paise"])
+    if not fresh.wanted_paise:
+        give_free(row.pk, now=now, why="nothing was to be taken")
+        return
+    paise = fresh.wanted_paise if provider.can_capture_part else fresh.authorised_paise
     seen = provider.capture(row.payment_ref, paise, row.currency)
     if seen.state == State.AUTHORISED:
         raise PaymentError("the capture is not done yet", permanent=False, unknown=True)

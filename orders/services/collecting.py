@@ -16,6 +16,7 @@ from django.conf import settings
 from core.errors import Invalid
 from core.money import from_paise
 from core.nudges import nudge_on_commit
+from orders.balances import purse
 from orders.models import Collection, Order, Payment, PaymentReference, Quote
 from orders.payments import Options, provider_named
 from orders.payments.base import Provider
@@ -90,21 +91,30 @@ def agree_collection(order: Order, payment: Payment, quote: Quote, *, now: datet
     )
 
 
-def ask_more(order: Order, paise: int, *, now: datetime) -> Collection | None:
-    """Ask for what a locked, closed order still owes, on a link of its own; the one asked for already where it fits.
+def ask_rest(order: Order, *, now: datetime) -> Collection | None:
+    """Ask for exactly what a locked, closed order still owes us, on one link; what asks for another sum is withdrawn.
 
-    None where no provider collects for us.
+    None where nothing is owed, or where we do not collect for it.
     """
-    provider = own_provider()
-    if provider is None or paise <= 0:
+    if not Payment.objects.filter(order=order, collected_by=Payment.CollectedBy.BPP).exists():
         return None
+    provider = own_provider()
+    due = purse(order).due
+    kept: Collection | None = None
     for row in _standing(order):
-        if row.state in {S.ASKED, S.OPEN} and row.amount_paise == paise:
-            return row
-        if row.state in {S.WAITING, S.ASKED, S.OPEN}:
+        if row.state == S.WAITING and due > 0 and kept is None:
+            row.state, row.price_paise, row.amount_paise, row.created_at = S.ASKED, due, due, now
+            row.next_at, row.updated_at = now, now
+            row.save()
+            nudge_on_commit(QUEUE)
+        if row.state in {S.ASKED, S.OPEN} and row.amount_paise == due and kept is None:
+            kept = row
+        elif row.state in {S.WAITING, S.ASKED, S.OPEN}:
             withdraw(row, now=now)
+    if kept is not None or provider is None or due <= 0:
+        return kept
     currency = Quote.objects.get(order=order, current=True).currency
-    return _ask(order, provider, price_paise=paise, amount_paise=paise, currency=currency, state=S.ASKED, now=now)
+    return _ask(order, provider, price_paise=due, amount_paise=due, currency=currency, state=S.ASKED, now=now)
 
 
 def with_buffer(provider: Provider, price_paise: int) -> int:
@@ -133,6 +143,7 @@ def secured(order: Order, price_paise: int) -> Collection | None:
         Collection.objects.filter(
             order=order, state__in=Collection.SECURED, closing=False, amount_paise__gte=price_paise
         )
+        .exclude(wanted_paise=0)
         .order_by("-number")
         .first()
     )
@@ -245,7 +256,6 @@ def _ask(
     now: datetime,
     expires_at: datetime | None = None,
 ) -> Collection:
-    first = order.state in {Order.State.DRAFT, Order.State.INITIATED}
     row = Collection.objects.create(
         order=order,
         number=Collection.objects.filter(order=order).count() + 1,
@@ -255,7 +265,7 @@ def _ask(
         price_paise=price_paise,
         amount_paise=amount_paise,
         currency=currency,
-        hold=first and state == S.ASKED and provider.can_hold and provider.can_capture_part,
+        hold=_is_held(order, provider, now) and state == S.ASKED,
         next_at=now if state == S.ASKED else None,
         expires_at=expires_at,
         created_at=now,
@@ -263,6 +273,15 @@ def _ask(
     )
     nudge_on_commit(QUEUE)
     return row
+
+
+def _is_held(order: Order, provider: Provider, now: datetime) -> bool:
+    """Whether the money is only authorised until the bill: before the order, where the hold outlives the session."""
+    if order.state not in {Order.State.DRAFT, Order.State.INITIATED}:
+        return False
+    ends_at = order.ends_at or order.starts_at or now
+    lasts = ends_at <= now + timedelta(seconds=settings.PAYMENT_HOLD_S)
+    return lasts and provider.can_hold and provider.can_capture_part
 
 
 def _expiry(quote: Quote, now: datetime) -> datetime:

@@ -18,6 +18,7 @@ from orders import selectors
 from orders.balances import purse
 from orders.models import Account, Journal, MoneyRules, Order, Posting, Quote, Refund
 from orders.services import books
+from orders.services.collecting import ask_rest
 from orders.services.invoices import issue_paper
 from orders.services.ledger import lock_order, record
 from orders.states import REFUND_MOVES, allowed_text, may_move
@@ -42,6 +43,7 @@ def settle_order(order: Order, *, reason: Refund.Reason, now: datetime, actor: s
         books.earned(order, quote, now=now, actor=actor)
         issue_paper(order, quote, now=now)
         books.applied(order, now=now, actor=actor)
+        ask_rest(order, now=now)
     return _give_back(order, reason=reason, now=now, actor=actor, told=told)
 
 

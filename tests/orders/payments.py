@@ -16,14 +16,17 @@ from typing import Any
 from django.test import Client
 
 from orders.balances import Purse, purse
-from orders.models import Collection, Order
+from orders.models import Collection, Journal, Order
+from orders.services import complete_order, confirm_order, mark_started
 from orders.services.cashier import collect_due
 from sandbox.payments import AccountSettings, Entity
 from sandbox.payments_api import PaymentsApi, serve_payments
 from sandbox.supplier_api import RouteFault
-from tests.factories.orders import NOW
+from tests.factories.orders import NOW, a_confirm, initiated_order
 
 HOOK = "/payments/razorpay/webhook"
+# An order of 10 kWh, and with the buffer of 10 %.
+PRICE, ASKED = 23_600, 25_960
 
 
 @dataclass
@@ -142,3 +145,36 @@ def running_gateway(settings: Any, *, partial_capture: bool = True) -> Iterator[
         loop.call_soon_threadsafe(stop.set)
         thread.join(5)
         loop.close()
+
+
+def asked(gateway: ToyGateway, **changes: Any) -> tuple[Order, Collection]:
+    """An initialised order collected by us, with its link made."""
+    order = initiated_order(collected_by="BPP", **changes)
+    gateway.work()
+    return order, the_collection(order)
+
+
+def paid(gateway: ToyGateway) -> tuple[Order, Collection]:
+    """The same, paid, and its news heard."""
+    order, row = asked(gateway)
+    gateway.pay(row)
+    gateway.post_all()
+    gateway.work()
+    row.refresh_from_db()
+    return order, row
+
+
+def charged_order(gateway: ToyGateway, energy_wh: int) -> tuple[Order, Collection]:
+    """Paid, confirmed and charged: 18 ₹/kWh and 20 ₹ with 18 % GST."""
+    order, row = paid(gateway)
+    confirm_order(**a_confirm(order))
+    mark_started(order.pk, now=NOW, actor="station")
+    ended = NOW + timedelta(minutes=20)
+    order = complete_order(
+        order.pk, energy_wh=energy_wh, started_at=NOW, ended_at=ended, now=ended, reason="full", actor="station"
+    )
+    return order, row
+
+
+def journals(order: Order) -> int:
+    return Journal.objects.filter(order=order).count()
