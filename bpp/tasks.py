@@ -100,6 +100,7 @@ def _advance() -> int:
         + fulfillment.process_events_due(now=now, limit=100)
         + fulfillment.advance_due(now, limit=16)
         + publish.publish_progress(now=now)
+        + fulfillment.bill_late_due(now=now)
         + fulfillment.emit_due(now=now, limit=20)
     )
 

@@ -43,6 +43,7 @@ class Session(models.Model):
     voltage_v = models.DecimalField(max_digits=8, decimal_places=2, null=True, blank=True)
     soc_percent = models.PositiveSmallIntegerField(null=True, blank=True)
     read_at = models.DateTimeField(null=True, blank=True, help_text="Time of the newest accepted reading.")
+    provisional = models.BooleanField(default=False, help_text="Billed without the last register; it may come late.")
     fault = models.TextField(blank=True, default="")
     next_at = models.DateTimeField(null=True, blank=True, help_text="Due at; empty where nothing is to do.")
     asked_at = models.DateTimeField(null=True, blank=True, help_text="When the present wish came up; deadlines count.")
@@ -69,7 +70,10 @@ class Session(models.Model):
                 name="session_ended_is_metered",
             ),
         ]
-        indexes = [models.Index(fields=["next_at"], name="session_due", condition=Q(next_at__isnull=False))]
+        indexes = [
+            models.Index(fields=["next_at"], name="session_due", condition=Q(next_at__isnull=False)),
+            models.Index(fields=["updated_at"], name="session_provisional", condition=Q(provisional=True)),
+        ]
 
     def __str__(self) -> str:
         return f"{self.order} {self.state}"

@@ -1,6 +1,7 @@
 """What may be done about sessions? Every public verb of the app."""
 
 from fulfillment.services.advancing import advance_due
+from fulfillment.services.correcting import bill_late_due, correct_meter
 from fulfillment.services.emitting import emit_due
 from fulfillment.services.events import process_events_due, store_events
 from fulfillment.services.progress import mark_progress, pending_progress, progress_due
@@ -18,8 +19,10 @@ from fulfillment.services.tracking import open_link, revoke_links, snapshot
 
 __all__ = [
     "advance_due",
+    "bill_late_due",
     "cancel_waiting",
     "close_sessions_due",
+    "correct_meter",
     "emit_due",
     "follow_order",
     "mark_progress",

@@ -19,7 +19,8 @@ from fulfillment.drivers.base import StationEvent as Fact
 from fulfillment.drivers.supplier_json import EventFormError, station_event
 from fulfillment.models import Session, StationEvent
 from fulfillment.services.emitting import emit
-from fulfillment.services.readings import DUPLICATE, keep_reading, record_reading
+from fulfillment.services.keeping import keep_reading
+from fulfillment.services.readings import DUPLICATE, record_reading
 from fulfillment.services.running import BY_STATION, FAULT, STATION, begin_stop, fail, start_undo
 from fulfillment.services.sessions import lock_session, nudge_advance
 from orders import services as orders

@@ -7,7 +7,8 @@ from datetime import datetime
 from fulfillment import metering
 from fulfillment.drivers.base import MeterValue
 from fulfillment.metering import Register
-from fulfillment.models import Reading, Session
+from fulfillment.models import Session
+from fulfillment.services.keeping import keep_reading
 from fulfillment.services.running import follow, limits
 from orders.models import Order
 
@@ -20,6 +21,8 @@ def record_reading(order: Order, session: Session, value: MeterValue, *, now: da
 
     Wh of the register; a repeated reading is recorded once. Saves the session.
     """
+    if session.state == S.ENDED and session.provisional:
+        return _late(order, session, value, now=now)
     reason = _state_refusal(session, value) or _meter_refusal(session, value, now=now)
     if reason == DUPLICATE:
         return reason
@@ -37,19 +40,18 @@ def record_reading(order: Order, session: Session, value: MeterValue, *, now: da
     return ""
 
 
-def keep_reading(session: Session, value: MeterValue, *, reason: str) -> None:
-    """Append one reading to a session's history, refused where there is a reason."""
-    Reading.objects.create(
-        session=session,
-        at=value.at,
-        energy_wh=value.energy_wh,
-        power_w=value.power_w,
-        current_a=value.current_a,
-        voltage_v=value.voltage_v,
-        soc_percent=value.soc_percent,
-        accepted=not reason,
-        reason=reason[:200],
-    )
+def _late(order: Order, session: Session, value: MeterValue, *, now: datetime) -> str:
+    """A session that was settled without its last register hears more: the bill follows when the station is through."""
+    if value.energy_wh in {session.meter_stop_wh, session.meter_wh}:
+        return DUPLICATE
+    reason = _meter_refusal(session, value, now=now)
+    if not reason and order.state != Order.State.COMPLETE:
+        reason = f"the order is {order.state}"
+    keep_reading(session, value, reason=reason)
+    if not reason:
+        session.meter_wh, session.read_at, session.updated_at = value.energy_wh, value.at, now
+        session.save(update_fields=["meter_wh", "read_at", "updated_at"])
+    return reason
 
 
 def _state_refusal(session: Session, value: MeterValue) -> str:

@@ -69,6 +69,7 @@ def finish(order: Order, session: Session, ack: Ack | None, *, now: datetime, ne
     if ack is not None and ack.soc_percent is not None:
         session.soc_percent = ack.soc_percent
     session.fault = "; ".join(part for part in (session.fault, doubt) if part)
+    session.provisional = ack is None
     started_at = session.started_at or now
     session.ended_at = max(started_at, _believable(ack.ended_at if ack else None, started_at, now))
     session.state, session.step = states.move(session.state, S.ENDED), next_step

@@ -1,0 +1,113 @@
+"""Is a session billed right in the end, though its meter was read right only afterwards?"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from core.errors import DomainError
+from fulfillment import services as fulfillment
+from fulfillment.drivers.base import MeterValue
+from fulfillment.models import Reading, Session
+from fulfillment.services.sessions import lock_session
+from orders.balances import purse
+from orders.models import Order, Quote
+from orders.services import check_books
+from tests.factories.fulfillment import charging_session, run_steps
+from tests.factories.orders import NOW
+from tests.fulfillment.supplier import FakeSupplier
+
+pytestmark = pytest.mark.django_db
+
+HOUR = timedelta(hours=1)
+STAFF: dict[str, Any] = {"actor": "staff:x", "reason": "sealed meter read on site"}
+
+
+def billed(supplier: FakeSupplier) -> Session:
+    session = charging_session()
+    now = supplier.after(600)
+    fulfillment.request_stop(session.order_id, now)
+    run_steps(now)
+    session.refresh_from_db()
+    return session
+
+
+def current(order_id: int) -> Quote:
+    return Quote.objects.get(order=order_id, current=True)
+
+
+def provisional(supplier: FakeSupplier, *, told_wh: int) -> Session:
+    """A session that was settled without its last register, on `told_wh` since its begin."""
+    session = billed(supplier)
+    first_wh = session.meter_start_wh or 0
+    fulfillment.correct_meter(session.order_id, meter_stop_wh=first_wh + told_wh, now=supplier.at, **STAFF)
+    Session.objects.filter(pk=session.pk).update(provisional=True, read_at=supplier.at)
+    session.refresh_from_db()
+    return session
+
+
+@pytest.mark.parametrize("more_wh", [-1_000, 700])
+def test_operator_corrects_the_last_register_in_both_directions(supplier: FakeSupplier, more_wh: int) -> None:
+    session = billed(supplier)
+    before_wh, before = session.energy_wh, current(session.order_id)
+    stop_wh = (session.meter_stop_wh or 0) + more_wh
+    for _ in range(2):
+        session = fulfillment.correct_meter(session.order_id, meter_stop_wh=stop_wh, now=supplier.at, **STAFF)
+    bill = current(session.order_id)
+    assert (session.energy_wh, bill.energy_wh) == (before_wh + more_wh, before_wh + more_wh)
+    assert (bill.total_paise > before.total_paise) == (more_wh > 0)
+    assert Quote.objects.filter(order=session.order_id, kind="bill").count() == 2
+    assert Reading.objects.filter(session=session, energy_wh=stop_wh, accepted=True).exists()
+    stand = purse(Order.objects.get(pk=session.order_id))
+    assert stand.captured + stand.due == bill.total_paise
+    check = check_books(now=supplier.at + HOUR, whole=True)
+    assert check is not None
+    assert check.findings == []
+
+
+def test_register_below_the_first_one_or_before_the_bill_is_refused(supplier: FakeSupplier) -> None:
+    session = charging_session()
+    codes = []
+    for order_id in (session.order_id, 0):
+        with pytest.raises(DomainError) as caught:
+            fulfillment.correct_meter(order_id, meter_stop_wh=1, now=NOW, **STAFF)
+        codes.append(caught.value.code)
+    done = billed_again(session, supplier)
+    with pytest.raises(DomainError) as caught:
+        fulfillment.correct_meter(done.order_id, meter_stop_wh=0, now=supplier.at, **STAFF)
+    assert [*codes, caught.value.code] == ["not-in-this-state", "order-unknown", "update-inconsistent"]
+
+
+def billed_again(session: Session, supplier: FakeSupplier) -> Session:
+    now = supplier.after(600)
+    fulfillment.request_stop(session.order_id, now)
+    run_steps(now)
+    session.refresh_from_db()
+    return session
+
+
+def test_station_that_is_back_tells_the_rest_and_is_billed_once(supplier: FakeSupplier) -> None:
+    session = provisional(supplier, told_wh=1_000)
+    told_at, first_wh = supplier.at + timedelta(minutes=30), session.meter_start_wh or 0
+    for minutes, energy_wh in ((10, 2_000), (20, 3_000), (20, 3_000)):
+        order, locked = lock_session(session.order_id)
+        at = supplier.at + timedelta(minutes=minutes)
+        fulfillment.record_reading(order, locked, MeterValue(at=at, energy_wh=first_wh + energy_wh), now=told_at)
+    assert fulfillment.bill_late_due(now=told_at) == 0
+    assert fulfillment.bill_late_due(now=told_at + timedelta(seconds=60)) == 1
+    assert fulfillment.bill_late_due(now=told_at + HOUR) == 0
+    session.refresh_from_db()
+    assert (session.energy_wh, current(session.order_id).energy_wh) == (3_000, 3_000)
+    told = Order.objects.get(pk=session.order_id).events.filter(kind="bill-corrected", public=True)
+    assert told.latest("number").data["reason"] == "the meter told its end after the bill"
+
+
+def test_late_reading_that_cannot_be_is_kept_and_refused(supplier: FakeSupplier) -> None:
+    session = provisional(supplier, told_wh=1_000)
+    order, locked = lock_session(session.order_id)
+    value = MeterValue(at=supplier.at + timedelta(seconds=1), energy_wh=(session.meter_stop_wh or 0) + 900_000)
+    assert fulfillment.record_reading(order, locked, value, now=supplier.at + HOUR)
+    assert fulfillment.bill_late_due(now=supplier.at + 2 * HOUR) == 0
+    assert Reading.objects.filter(session=session, energy_wh=value.energy_wh, accepted=False).exists()
