@@ -8,8 +8,9 @@ from typing import Any
 
 from catalog.models import Evse, Station
 from fulfillment.models import Command, Reading, Session
+from orders.balances import Purse, purse
 from orders.filing import papers_of
-from orders.models import Consent, Invoice, Order, OrderEvent, Payment, Quote, Reservation
+from orders.models import Consent, Invoice, Order, OrderEvent, Payment, Quote, Refund, Reservation
 from support.models import Rating, Ticket
 
 MOST_ROWS = 20
@@ -47,6 +48,8 @@ class OrderRoom:
     events: list[OrderEvent]
     quotes: list[Priced]
     payment: Payment | None
+    money: Purse
+    refunds: list[Refund]
     papers: list[Invoice]
     reservations: list[Reservation]
     session: Session | None
@@ -85,6 +88,8 @@ def order_room(order: Order) -> OrderRoom:
         events=list(order.events.order_by("number")),
         quotes=[_priced(quote) for quote in order.quotes.order_by("created_at")],
         payment=Payment.objects.filter(order=order).first(),
+        money=purse(order),
+        refunds=list(order.refunds.order_by("number")),
         papers=papers_of(order.pk),
         reservations=list(order.reservations.select_related("connector").order_by("created_at")),
         session=Session.objects.filter(order=order).select_related("evse").first(),

@@ -17,11 +17,13 @@ from catalog.deeds import Act, Deed, DeedsMixin
 from catalog.models import Operator
 from catalog.tenancy import Area, LogAdmin, OwnRelatedFilter, PlatformLogAdmin, TenantAdmin, TenantInline, reach_of
 from catalog.wording import rupees, span
-from orders.balances import balances
+from orders.balances import balances, purse
 from orders.models import Account, BooksCheck, Journal, MoneyRules, Order, Posting, Refund
+from orders.services.clearing import collected_late
 from orders.services.refunds import approve_refund, ask_refund, decline_refund, finish_refund, retry_refund
 
 S = Refund.State
+CLOSED = (Order.State.COMPLETE, Order.State.CANCELLED)
 REFUND_TONES = {
     S.REQUESTED: "warning",
     S.APPROVED: "primary",
@@ -72,6 +74,11 @@ def _goodwill(act: Act) -> str:
     return f"{rupees(refund.paise)} go back: {refund.get_state_display().lower()}."
 
 
+def _collected(act: Act) -> str:
+    payment = collected_late(act.row.pk, reference=act.answers["reference"], now=act.now, actor=act.actor)
+    return f"{payment.order} is paid."
+
+
 REFUND_DEEDS = (
     Deed(
         "approve",
@@ -111,11 +118,20 @@ REFUND_DEEDS = (
 )
 ORDER_DEEDS = (
     Deed(
+        "collected",
+        "The buyer app collected it",
+        "Did the buyer app collect what this order still owes? It becomes its debt to you.",
+        _collected,
+        when=lambda row: row.state in CLOSED and purse(row).due > 0,
+        form=ReferenceForm,
+        icon="payments",
+    ),
+    Deed(
         "goodwill",
         "Refund as goodwill",
         "Give part of what was charged back? The tax on it stays due.",
         _goodwill,
-        when=lambda row: row.state in {Order.State.COMPLETE, Order.State.CANCELLED},
+        when=lambda row: row.state in CLOSED,
         form=GoodwillForm,
         icon="volunteer_activism",
     ),

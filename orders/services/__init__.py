@@ -16,7 +16,7 @@ from orders.services.charging import (
     mark_started,
     mark_starting,
 )
-from orders.services.clearing import settle_with
+from orders.services.clearing import collected_late, settle_with
 from orders.services.collecting import pay_path
 from orders.services.confirm import confirm_order
 from orders.services.consent import Declared
@@ -45,6 +45,7 @@ __all__ = [
     "change_window",
     "check_books",
     "collect_due",
+    "collected_late",
     "complete_order",
     "confirm_order",
     "correct_bill",
@@ -62,8 +63,8 @@ __all__ = [
     "mark_resumed",
     "mark_started",
     "mark_starting",
-    "pay_path",
     "notes_due",
+    "pay_path",
     "prolong_due",
     "promise_failed",
     "record",

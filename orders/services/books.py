@@ -151,6 +151,16 @@ def forgone(order: Order, paise: int, *, key: str, now: datetime, actor: str, no
     return post(order, K.ADJUSTMENT, key, legs, now=now, actor=actor, note=note)
 
 
+def regained(order: Order, paise: int, *, now: datetime, actor: str) -> Journal | None:
+    """Money held again after goodwill, up to the goodwill given, is what the customer had back already."""
+    given = Posting.objects.filter(order=order, account=Account.GOODWILL).aggregate(paise=Sum("paise"))["paise"]
+    paise = min(int(given or 0), paise)
+    if paise <= 0:
+        return None
+    legs = [(Account.HELD, paise), (Account.GOODWILL, -paise)]
+    return post(order, K.ADJUSTMENT, _numbered(order, "regain"), legs, now=now, actor=actor)
+
+
 def finder_fee(order: Order, paise: int, *, now: datetime, actor: str) -> Journal | None:
     """What the buyer app keeps for having found the customer, once for an order; None where that is nothing."""
     if paise <= 0:

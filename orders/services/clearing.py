@@ -1,4 +1,4 @@
-"""What happens in the books when a buyer app pays an operator what it collected?"""
+"""What happens in the books when a buyer app collects, and when it pays the operator what it collected?"""
 
 from __future__ import annotations
 
@@ -9,11 +9,41 @@ from django.db import connection, transaction
 
 from catalog.models import Operator
 from core.errors import Invalid, NotAllowed
-from orders.balances import balance
-from orders.models import Account, Journal, Posting, Refund
-from orders.services.refunds import finish_refund
+from orders.balances import balance, purse
+from orders.models import Account, Journal, Payment, Posting, Refund
+from orders.services.books import charged
+from orders.services.ledger import lock_order, record
+from orders.services.refunds import finish_refund, settle_order
 
 PATH = "settlement"
+
+
+@transaction.atomic
+def collected_late(order_id: int, *, reference: str, now: datetime, actor: str) -> Payment:
+    """The buyer app has collected what a closed order still owed: its debt now, no longer the customer's.
+
+    Told again it is the same. Raises NotAllowed `payment-kind` where the buyer app does not collect or nothing is due.
+    """
+    order = lock_order(order_id)
+    payment = Payment.objects.select_for_update(no_key=True).get(order=order)
+    due = purse(order).due
+    if payment.status == Payment.Status.PAID and not due:
+        return payment
+    if payment.collected_by != Payment.CollectedBy.BAP or not due:
+        raise NotAllowed(
+            "payment-kind",
+            f"order {order} is collected by {payment.collected_by} and owes {due} paise; nothing is to be taken down",
+            path="order.payments[0]",
+        )
+    reference = reference.strip()[:255]
+    name = f"{reference}#{order.last_event}"
+    charged(order, due, by=Payment.CollectedBy.BAP, reference=name, now=now, actor=actor)
+    settle_order(order, reason=Refund.Reason.OVERPAID, now=now, actor=actor)
+    payment.status, payment.paid_at, payment.updated_at = Payment.Status.PAID, now, now
+    payment.reference = payment.reference or reference
+    payment.save(update_fields=["status", "paid_at", "updated_at", "reference"])
+    record(order, "payment-collected", now=now, actor=actor, public=True, data={"paise": due, "reference": reference})
+    return payment
 
 
 @transaction.atomic

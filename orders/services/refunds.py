@@ -179,6 +179,9 @@ def _give_back(
         if paise > 0:
             made.append(_open(order, paise, source, reason=reason, now=now, actor=actor, told=told, cause=cause))
             free, cause = free - paise, ""
+    if free > 0:
+        # A bill corrected after goodwill: what was given already takes the place of what would go back now.
+        books.regained(order, free, now=now, actor=actor)
     return made
 
 

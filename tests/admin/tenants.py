@@ -13,7 +13,16 @@ from django.db.models import Model
 from bpp.models import DeliveryAttempt, InboxMessage, OutboxMessage
 from catalog.models import Connector, Evse, EvseStatusChange, Operator, OperatorStaff, Station, Tariff
 from fulfillment.models import Command, Reading, Session, StationEvent
-from orders.models import Collection, Consent, Order, PaymentReference
+from orders.models import (
+    CancellationRule,
+    Collection,
+    Consent,
+    MoneyRules,
+    Order,
+    PaymentReference,
+    Refund,
+    ReservationRules,
+)
 from orders.services import confirm_order, init_order
 from orders.services.invoices import issue_paper
 from support.models import Rating, Ticket
@@ -79,7 +88,22 @@ def _contract(order: Order, word: str, now: datetime) -> list[Model]:
     consent = Consent.objects.create(
         order=order, terms=terms, sha256=terms.sha256, at=now, channel="form", bap_id=order.bap_id
     )
-    return [terms, draft, consent, *_paid(order, word, now)]
+    return [terms, draft, consent, *_paid(order, word, now), *_booked(order, word, now), *_ruled(order)]
+
+
+def _ruled(order: Order) -> list[Model]:
+    rules = ReservationRules.objects.create(operator=order.operator, station=order.connector.evse.station)
+    fee = CancellationRule.objects.create(operator=order.operator, fee_percent=10)
+    return [rules, fee, *order.deadlines.all()]
+
+
+def _booked(order: Order, word: str, now: datetime) -> list[Model]:
+    rules = MoneyRules.objects.create(operator=order.operator, approve_above_paise=1)
+    refund = Refund.objects.create(
+        order=order, number=1, cause=f"{word} cause", reason="goodwill", way="BAP", paise=100, state="requested",
+        key=f"{word}-refund", requested_at=now, deadline_at=now, problem=f"{word} problem",
+    )  # fmt: skip
+    return [rules, refund, *order.journals.all()]
 
 
 def _paid(order: Order, word: str, now: datetime) -> list[Model]:

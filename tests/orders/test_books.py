@@ -18,6 +18,7 @@ from orders.services import (
     books,
     cancel_order,
     check_books,
+    collected_late,
     complete_order,
     confirm_order,
     correct_bill,
@@ -217,6 +218,19 @@ def test_settlement_of_a_buyer_app_pays_its_debt_and_its_refunds() -> None:
     assert balance(order.operator_id, BAP, Account.BAP) == 0
     assert balance(order.operator_id, BAP, Account.BANK) == 19_352
     assert order.refunds.get().state == "done"
+    assert sound(order)
+
+
+def test_buyer_app_that_collects_late_owes_it_instead_of_the_customer() -> None:
+    order = billed(10_100)
+    for _ in range(2):
+        collected_late(order.pk, reference="UPI9", now=LATER, actor="staff:x")
+    assert purse(order) == Purse(paid=23_812, captured=23_812)
+    assert balance(order.operator_id, BAP, Account.BAP) == 23_812
+    assert order.events.filter(kind="payment-collected", public=True).count() == 1
+    with pytest.raises(DomainError) as caught:
+        collected_late(initiated_order().pk, reference="UPI9", now=LATER, actor="staff:x")
+    assert caught.value.code == "payment-kind"
     assert sound(order)
 
 

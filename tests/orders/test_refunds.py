@@ -241,6 +241,15 @@ def test_goodwill_that_is_declined_stays_with_the_operator() -> None:
     assert sound()
 
 
+def test_meter_corrected_after_goodwill_returns_no_more_than_was_paid() -> None:
+    order = billed(10_000)
+    ask_refund(order.pk, 20_000, cause="ticket 7", **STAFF)
+    correct_bill(order.pk, energy_wh=1_000, reason="late meter", **ENDED)
+    # 1 kWh costs 44.84; 200.00 of 236.00 went back as goodwill, so that 36.00 remain to be returned
+    assert purse(order) == Purse(paid=23_600, refunded=23_600)
+    assert sound()
+
+
 def test_late_meter_takes_back_a_refund_that_nobody_has_sent() -> None:
     order = billed(ours=True)
     correct_bill(order.pk, energy_wh=9_000, reason="late meter", **ENDED)

@@ -48,6 +48,7 @@ class Life:
     billed_wh: int | None = None
     rows: Rows = field(default_factory=list)
     state: str = "initiated"
+    keep: bool = False
 
     @property
     def order(self) -> Order:
@@ -76,7 +77,7 @@ class Lives:
             with transaction.atomic():
                 order_id, tariff = self._initiate(number) if keep else self.dice.choice(self.pool)
                 self.psp = Psp(self.dice)
-                life = Life(order_id, tariff, self.psp, NOW)
+                life = Life(order_id, tariff, self.psp, NOW, keep=keep)
                 self._live(life, number, steps)
                 self.kept += keep
                 if not keep:
@@ -255,8 +256,9 @@ class Lives:
 
     def _wait(self, life: Life) -> None:
         life.now += timedelta(minutes=self.dice.randint(5, 90))
-        orders.expire_due(life.now)
-        orders.energy_due(now=life.now, limit=1)
+        if not life.keep:  # these work on whatever is due, and must leave the prepared orders as they are
+            orders.expire_due(life.now)
+            orders.energy_due(now=life.now, limit=1)
 
     def _settle(self, life: Life) -> None:
         order = life.order
