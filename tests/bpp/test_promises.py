@@ -13,7 +13,7 @@ from catalog.models import Evse
 from orders.models import CancellationRule, Order, ReservationRules
 from orders.selectors import current_quote
 from orders.services import deadlines_due, promise_failed, start_code
-from tests.bpp.pipeline import Talk, content, listed, tell
+from tests.bpp.pipeline import Talk, content, decide, listed, tell
 from tests.factories.orders import NOW, active_order, connector_on_sale
 
 pytestmark = pytest.mark.django_db
@@ -173,6 +173,18 @@ def test_wrong_start_codes_are_counted_although_they_are_refused(talk: Talk) -> 
     assert talk.order.code_tries == 1
     shown = order_in(talk.ask("status", {"order_id": order.code}))["fulfillments"][0]["stops"][0]
     assert shown["authorization"] == {"type": "OTP", "token": start_code(order), "status": "VALID"}
+
+
+def test_start_code_may_stand_in_a_tag(talk: Talk) -> None:
+    ruled(talk, start_code=True)
+    order = talk.confirmed()
+    start = talk.command("start-charging")
+    entry = {"descriptor": {"code": "start-code"}, "value": start_code(order)}
+    start["order"]["tags"] = [{"descriptor": {"code": "other"}, "list": [entry]}]
+    row = talk.put("update", start)
+    decide()
+    row.refresh_from_db()
+    assert (row.state, talk.order.fulfillment) == ("waiting", "charging-starting")
 
 
 def test_closing_a_charger_cancels_what_was_promised_there(talk: Talk) -> None:
