@@ -33,9 +33,9 @@ def with_prices_of(version: TariffVersion, tariff: Tariff) -> Tariff:
     return shown
 
 
-def mark_used(tariff: Tariff, *, now: datetime) -> None:
-    """Note that the prices in `tariff` were quoted, so that their version stays for good."""
-    TariffVersion.objects.filter(tariff_id=tariff.pk, number=tariff.version, used_at__isnull=True).update(used_at=now)
+def mark_used(tariff_id: int, number: int, *, now: datetime) -> None:
+    """Note that the prices of a version were quoted, so that it stays for good."""
+    TariffVersion.objects.filter(tariff_id=tariff_id, number=number, used_at__isnull=True).update(used_at=now)
 
 
 @transaction.atomic

@@ -7,10 +7,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from math import asin, cos, radians, sin, sqrt
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from django.db.models import Q, QuerySet
 
 from catalog.models import Connector, Evse
+from catalog.tariffs import NoTariff, TariffFault, price_at
 from core.errors import NotFound
 from core.money import Money, from_paise
 from orders import terms
@@ -155,7 +157,10 @@ def alternatives(
     now: datetime,
     limit: int = 3,
 ) -> list[Connector]:
-    """Connectors of the same type that are free for the window, nearest first: the same station, then within 10 km."""
+    """Connectors of the same type and for the same vehicles that are free for the window, nearest first.
+
+    First those of the same station, then those within 10 km.
+    """
     connector = connector_by_item(item_id)
     if connector is None:
         return []
@@ -176,6 +181,7 @@ def alternatives(
             place,
             active=True,
             standard=connector.standard,
+            vehicle__in={Connector.Vehicle.ANY.value, connector.vehicle},
             tariff__isnull=False,
             evse__status=Evse.Status.AVAILABLE,
             evse__station__published=True,
@@ -186,6 +192,18 @@ def alternatives(
         .order_by("pk")[:CANDIDATES]
     )
     return _nearest(connector, free)[:limit]
+
+
+def price_per_kwh(connector: Connector, at: datetime) -> Money | None:
+    """What one kWh costs at a connector at a moment, before tax; None where its tariff does not say."""
+    tariff = connector.tariff
+    if tariff is None:
+        return None
+    try:
+        price = price_at(tariff.elements, at, tz=ZoneInfo(connector.evse.station.time_zone))
+    except (NoTariff, TariffFault):
+        return None
+    return Money(price, tariff.currency)
 
 
 def _nearest(connector: Connector, found: Iterable[Connector]) -> list[Connector]:

@@ -80,12 +80,14 @@ class Terms:
     sac: str = SAC
     supplier_state: str = ""
     place_state: str = ""
+    version: int = 0
 
     def snapshot(self, starts_at: datetime) -> dict[str, Any]:
         """These terms as JSON, to be kept beside the quote, with the price of one kWh at the start for display."""
         kept: dict[str, Any] = {
             "code": self.code,
             "name": self.name,
+            "version": self.version,
             "currency": self.currency,
             "elements": self.elements,
             "gst_percent": str(self.gst_percent),
@@ -117,4 +119,5 @@ def terms_from(snapshot: Mapping[str, Any]) -> Terms:
         sac=snapshot.get("sac", SAC),
         supplier_state=snapshot.get("supplier_state", ""),
         place_state=snapshot.get("place_state", ""),
+        version=snapshot.get("version", 0),
     )

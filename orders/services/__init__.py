@@ -1,5 +1,6 @@
 """What may be done to an order? Every public verb of the app, in the order of a journey."""
 
+from orders.estimates import Vehicle
 from orders.selectors import cancellation_terms, refund_terms
 from orders.services.adjusting import correct_bill
 from orders.services.approve import approve_order, decline_order
@@ -29,11 +30,16 @@ from orders.services.offer import init_order, select_offer
 from orders.services.refunds import approve_refund, ask_refund, decline_refund, finish_refund, retry_refund
 from orders.services.returning import refunds_due, settle_due
 from orders.services.startcode import start_code, wrong_start_code
+from orders.services.wish import Plan, Said, Wish, plan_for
 from orders.terms import CANCELLATION_REASONS
 
 __all__ = [
     "CANCELLATION_REASONS",
     "Declared",
+    "Plan",
+    "Said",
+    "Vehicle",
+    "Wish",
     "approve_order",
     "approve_refund",
     "ask_refund",
@@ -65,6 +71,7 @@ __all__ = [
     "mark_starting",
     "notes_due",
     "pay_path",
+    "plan_for",
     "prolong_due",
     "promise_failed",
     "record",

@@ -12,11 +12,12 @@ from orders.changes import FLOWING, What, Who, check
 from orders.models import Order, Payment, Quote, Reservation
 from orders.pricing import energy_in_time, terms_from, time_for_energy
 from orders.selectors import offer_quote
+from orders.services.amount import QUANTITY_PATH
 from orders.services.approve import plan_ahead
-from orders.services.holds import BUFFER_S, busy, hold, live_hold, prolong
+from orders.services.holds import BUFFER_S, busy, hold, live_hold, prolong, session_power_w
 from orders.services.ledger import lock_order, record, set_quote
 from orders.services.rules import WINDOW_PATH, check_bookable, order_rules
-from orders.services.wish import QUANTITY_PATH, priced
+from orders.services.wish import priced
 
 CHANGED = "changed"
 
@@ -83,7 +84,7 @@ def _shifted_end(order: Order, starts_at: datetime | None) -> datetime | None:
 
 def _reprice(order: Order, before: tuple[datetime | None, datetime | None], *, now: datetime, flowing: bool) -> None:
     """Price the order at its new time under the terms that were promised; a new quote only where the price moves."""
-    power_w = order.connector.max_power_w
+    power_w = session_power_w(order)
     stay_s = _length_s(order.starts_at or now, order.ends_at)
     if order.quantity_kind == Order.Quantity.TIME and order.quantity == _length_s(before[0], before[1]) and stay_s:
         order.quantity = stay_s
@@ -112,7 +113,7 @@ def _rebook(order: Order, *, now: datetime, flowing: bool) -> None:
         hold(order, state=Reservation.State.CONFIRMED, held_until=None, now=now)
         return
     current = live_hold(order)
-    needed_s = time_for_energy(order.energy_wh, order.connector.max_power_w) + BUFFER_S
+    needed_s = time_for_energy(order.energy_wh, session_power_w(order)) + BUFFER_S
     until = order.ends_at or now + timedelta(seconds=needed_s)
     if current is not None and not prolong(current, until=until, now=now):
         raise busy(order.connector.item_id, now, until)

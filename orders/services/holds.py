@@ -14,6 +14,7 @@ from django.db import IntegrityError, connection, transaction
 from django.db.backends.postgresql.psycopg_any import DateTimeTZRange
 
 from core.errors import Unavailable
+from orders.estimates import charging_power_w, vehicle_from
 from orders.models import Order, Reservation
 from orders.pricing import time_for_energy
 from orders.services.rules import order_rules
@@ -27,8 +28,14 @@ def wanted_range(order: Order, now: datetime) -> tuple[datetime, datetime]:
     starts_at = max(order.starts_at or now, now)
     if order.ends_at is not None and order.ends_at > starts_at:
         return starts_at, order.ends_at
-    needed_s = time_for_energy(order.energy_wh, order.connector.max_power_w) + BUFFER_S
+    needed_s = time_for_energy(order.energy_wh, session_power_w(order)) + BUFFER_S
     return starts_at, starts_at + timedelta(seconds=needed_s)
+
+
+def session_power_w(order: Order) -> int:
+    """The power the order's session runs at: its connector's, or what its vehicle takes at most, W."""
+    connector = order.connector
+    return charging_power_w(connector.max_power_w, connector.current, vehicle_from(order.asked.get("vehicle", {})))
 
 
 def live_hold(order: Order) -> Reservation | None:

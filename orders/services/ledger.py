@@ -9,8 +9,11 @@ from typing import Any
 from core.errors import NotAllowed, NotFound
 from orders.models import Order, OrderEvent, Quote
 from orders.pricing import Price
+from orders.services.overlaying import return_coupons
 from orders.states import FULFILLMENT_MOVES, ORDER_MOVES, allowed_text, may_move
 
+# An order that came to nothing gives back the coupons it used.
+UNUSED = (Order.State.CANCELLED, Order.State.EXPIRED)
 RELATED = ("operator", "connector__tariff", "connector__evse__station")
 
 
@@ -58,6 +61,8 @@ def record(
     order.last_event += 1
     order.updated_at = now
     order.save(update_fields=["state", "fulfillment", "last_event", "updated_at", *saved])
+    if order.state in UNUSED and before[0] not in UNUSED:
+        return_coupons(order, now=now)
     return OrderEvent.objects.create(
         order=order,
         number=order.last_event,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Literal
 
@@ -12,11 +13,11 @@ from core.errors import DomainError, Invalid, Unavailable
 from orders.booking import CANCEL
 from orders.changes import What, Who, check, may_change
 from orders.models import Deadline, Order, Quote, Reservation
-from orders.pricing import energy_in_time
-from orders.selectors import alternatives, current_quote
+from orders.pricing import energy_in_time, terms_from
+from orders.selectors import alternatives, current_quote, offer_quote
 from orders.services.cancel import close_cancelled
 from orders.services.deadlines import ACTOR, drop_deadline, set_deadline
-from orders.services.holds import hold, wanted_range
+from orders.services.holds import hold, session_power_w, wanted_range
 from orders.services.ledger import lock_order, record, set_quote
 from orders.services.rules import check_bookable, order_rules, station_rules
 from orders.services.wish import ITEM_PATH, OUT_OF_SERVICE, check_in_service, current_terms, priced, resolve_connector
@@ -157,7 +158,8 @@ def _move(order: Order, wanted: Connector, *, who: Who, now: datetime, actor: st
 
 def _reprice(order: Order, *, now: datetime) -> None:
     begins_at = max(order.starts_at or now, now)
-    terms = current_terms(order.connector, at=begins_at)
-    made = priced(terms, energy_wh=order.energy_wh, starts_at=begins_at, power_w=order.connector.max_power_w)
+    promised = offer_quote(order).tariff
+    terms = replace(current_terms(order.connector, at=begins_at), adjustments=terms_from(promised).adjustments)
+    made = priced(terms, energy_wh=order.energy_wh, starts_at=begins_at, power_w=session_power_w(order))
     if made.rows() != current_quote(order).lines:
-        set_quote(order, Quote.Kind.OFFER, price=made, tariff=terms.snapshot(begins_at), now=now)
+        set_quote(order, Quote.Kind.OFFER, price=made, tariff=promised | terms.snapshot(begins_at), now=now)

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 from django.conf import settings
 from django.db import transaction
 
-from core.errors import NotAllowed
+from catalog.versions import mark_used
+from core.errors import DomainError, NotAllowed
 from orders.models import Order, Payment, Quote, Reservation
 from orders.services.collecting import agree_collection
 from orders.services.holds import hold, release
 from orders.services.ledger import lock_transaction, record, set_quote
-from orders.services.payment import check_kind
+from orders.services.overlaying import claim_coupons, return_coupons
+from orders.services.payment import check_finder_fee, check_kind
 from orders.services.rules import check_bookable, order_rules, promised
-from orders.services.wish import Plan, Wish, check_free, plan_for
+from orders.services.wish import Plan, Said, Wish, check_free, plan_for
 
 PROMISED = (Order.State.ACTIVE, Order.State.COMPLETE, Order.State.CANCELLED)
 WISH_FIELDS = (
@@ -29,6 +32,7 @@ WISH_FIELDS = (
     "ends_at",
     "context",
     "rules",
+    "asked",
 )
 
 
@@ -44,25 +48,29 @@ def select_offer(
     evse_uid: str = "",
     starts_at: datetime | None = None,
     ends_at: datetime | None = None,
+    said: Said | None = None,
     context: dict[str, Any],
     now: datetime,
 ) -> Order:
     """Price a wish as the draft of the buyer app's transaction, with a fresh quote; nothing is held yet.
 
-    `quantity` is Wh, paise (tax included) or seconds by `quantity_kind`; without one the whole window or our default.
-    Raises NotFound (`provider-unknown`, `item-unknown`, `fulfillment-unknown`), Unavailable (`no-tariff`,
-    `quantity-unavailable`, `connector-busy`, `station-closed`), Invalid, NotAllowed (`booking-limit`, once it is
-    confirmed `not-in-this-state`).
+    `quantity` is Wh, paise (tax included) or seconds by `quantity_kind`; without one what fills the vehicle, the whole
+    window or the operator's default.
+    Raises NotFound (`provider-unknown`, `item-unknown`, `fulfillment-unknown`, `offer-unknown`), Unavailable
+    (`no-tariff`, `quantity-unavailable`, `connector-busy`, `station-closed`), Invalid, NotAllowed (`booking-limit`,
+    once it is confirmed `not-in-this-state`).
     """
     order = lock_transaction(bap_id, transaction_id)
     _refuse_promised(order)
-    wish = Wish(operator_code, item_id, quantity_kind, quantity, evse_uid, starts_at, ends_at)
-    plan = plan_for(wish, now=now)
+    wanted = (operator_code, item_id, quantity_kind, quantity, evse_uid, starts_at, ends_at)
+    wish = Wish(*wanted, bap_id=bap_id, said=said or Said())
+    plan = plan_for(wish, now=now, order_id=order.pk if order is not None else None)
     order = order or _create(plan, bap_id=bap_id, transaction_id=transaction_id, context=context, now=now)
     _apply(order, plan, context=context)
     _check_bookable(order, now=now)
     check_free(order, now=now)
     release(order, now=now)
+    return_coupons(order, now=now)
     _save_draft(order, now=now)
     _offer(order, plan, now)
     return order
@@ -80,11 +88,13 @@ def init_order(
     evse_uid: str = "",
     starts_at: datetime | None = None,
     ends_at: datetime | None = None,
+    said: Said | None = None,
     billing: dict[str, Any],
     customer: dict[str, Any],
     collected_by: str = "",
     payment_type: str = "",
     may_redirect: bool = False,
+    finder_fee: tuple[str, Decimal] = ("", Decimal(0)),
     context: dict[str, Any],
     now: datetime,
 ) -> Order:
@@ -96,26 +106,29 @@ def init_order(
     collector, kind = check_kind(collected_by, payment_type)
     order = lock_transaction(bap_id, transaction_id)
     _refuse_promised(order)
-    wish = Wish(operator_code, item_id, quantity_kind, quantity, evse_uid, starts_at, ends_at)
+    wanted = (operator_code, item_id, quantity_kind, quantity, evse_uid, starts_at, ends_at)
+    wish = Wish(*wanted, bap_id=bap_id, said=said or Said())
     kept = _standing_quote(order, wish, now)
     if order is not None:
         wish = _completed(order, wish)
-    plan = plan_for(wish, now=now)
-    if order is None:
-        order = _create(plan, bap_id=bap_id, transaction_id=transaction_id, context=context, now=now)
-        _save_draft(order, now=now)
-    quote = _renewed(kept, plan, now) if kept is not None else None
-    if quote is None:
+    if order is None or kept is None:
+        plan = plan_for(wish, now=now, order_id=order.pk if order is not None else None)
+        if order is None:
+            order = _create(plan, bap_id=bap_id, transaction_id=transaction_id, context=context, now=now)
+            _save_draft(order, now=now)
         _apply(order, plan, context=context)
         quote = _offer(order, plan, now)
+    else:
+        quote = _renewed(order, kept, wish, now)
     order.rules = promised(order.connector)
     _check_bookable(order, now=now)
     check_free(order, now=now)
     order.billing, order.customer, order.context = billing, customer, context
     order.may_redirect = may_redirect
     _save_initiated(order, now=now)
+    claim_coupons(order, quote, now=now)
     hold(order, state=Reservation.State.HELD, held_until=quote.valid_until, now=now)
-    _agree_payment(order, quote, collected_by=collector, kind=kind, now=now)
+    _agree_payment(order, quote, collected_by=collector, kind=kind, finder_fee=finder_fee, now=now)
     return order
 
 
@@ -164,6 +177,7 @@ def _apply(order: Order, plan: Plan, *, context: dict[str, Any]) -> None:
     order.quantity_kind, order.quantity = plan.quantity_kind, plan.quantity
     order.energy_wh = plan.price.energy_wh
     order.starts_at, order.ends_at = plan.starts_at, plan.ends_at
+    order.asked = plan.asked
     order.context, order.rules = context, promised(plan.connector)
 
 
@@ -219,18 +233,35 @@ def _completed(order: Order, wish: Wish) -> Wish:
         wish = replace(wish, quantity_kind=order.quantity_kind, quantity=order.quantity)
     if wish.starts_at is None and wish.ends_at is None:
         wish = replace(wish, starts_at=order.starts_at, ends_at=order.ends_at)
-    return wish
+    return replace(wish, said=wish.said.or_else(order.asked))
 
 
-def _renewed(quote: Quote, plan: Plan, now: datetime) -> Quote:
-    """The standing quote; its time begins anew while today's price is still the promised one."""
-    if quote.lines == plan.price.rows():
-        quote.valid_until = _valid_until(now)
-        quote.save(update_fields=["valid_until"])
-    return quote
+def _renewed(order: Order, kept: Quote, wish: Wish, now: datetime) -> Quote:
+    """The standing quote; its time begins anew while today's price is still the promised one.
+
+    What the buyer says more of itself than before may change the price, and makes a new quote where it does.
+    """
+    told = wish.said.row() != order.asked
+    try:
+        plan = plan_for(wish, now=now, order_id=order.pk)
+    except DomainError as refusal:
+        if told or refusal.code != "offer-unknown":
+            raise
+        return kept  # a coupon that ran out meanwhile was promised until the quote ends
+    if kept.lines == plan.price.rows():
+        kept.valid_until = _valid_until(now)
+        kept.save(update_fields=["valid_until"])
+        order.asked = plan.asked
+    elif told:
+        _apply(order, plan, context=order.context)
+        return _offer(order, plan, now)
+    return kept
 
 
-def _agree_payment(order: Order, quote: Quote, *, collected_by: str, kind: str, now: datetime) -> None:
+def _agree_payment(
+    order: Order, quote: Quote, *, collected_by: str, kind: str, finder_fee: tuple[str, Decimal], now: datetime
+) -> None:
+    fee = check_finder_fee(*finder_fee, total_paise=quote.total_paise)
     payment, _ = Payment.objects.update_or_create(
         order=order,
         defaults={
@@ -238,6 +269,8 @@ def _agree_payment(order: Order, quote: Quote, *, collected_by: str, kind: str, 
             "type": kind,
             "status": Payment.Status.NOT_PAID,
             "amount_paise": quote.total_paise,
+            "finder_fee_type": fee[0],
+            "finder_fee": fee[1],
             "currency": quote.currency,
             "updated_at": now,
         },
@@ -246,6 +279,7 @@ def _agree_payment(order: Order, quote: Quote, *, collected_by: str, kind: str, 
 
 
 def _offer(order: Order, plan: Plan, now: datetime) -> Quote:
+    mark_used(plan.connector.tariff_id or 0, plan.terms.version, now=now)
     return set_quote(
         order, Quote.Kind.OFFER, price=plan.price, tariff=plan.tariff, now=now, valid_until=_valid_until(now)
     )

@@ -49,6 +49,24 @@ def check_kind(collected_by: str, payment_type: str) -> tuple[str, str]:
     return collector, kind
 
 
+def check_finder_fee(kind: str, value: Decimal, *, total_paise: int) -> tuple[str, Decimal]:
+    """The buyer app's fee as it is kept with the payment: `percent` or `amount`, and how much, in percent or rupees.
+
+    Raises NotAllowed `payment-kind` above MAX_FINDER_FEE_PERCENT of the total.
+    """
+    if not kind or not value:
+        return "", Decimal(0)
+    percent = value if kind == "percent" else value * 10_000 / max(total_paise, 1)
+    if percent > settings.MAX_FINDER_FEE_PERCENT:
+        raise NotAllowed(
+            "payment-kind",
+            f"a finder fee of {value} ({kind}) is {percent:.2f} % of the total; at most "
+            f"{settings.MAX_FINDER_FEE_PERCENT} % are agreed to",
+            path=f"{PATH}.tags",
+        )
+    return kind, value.quantize(Decimal("0.01"))
+
+
 def check_proof(payment: Payment, quote: Quote, proof: Proof) -> bool:
     """Whether the proof says the order is paid; it must fit what was agreed and quoted, to the paisa.
 

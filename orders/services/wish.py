@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -13,23 +13,61 @@ from catalog.gstin import state_code
 from catalog.models import Connector, Evse, Operator
 from catalog.tariffs import TariffFault, price_limit
 from catalog.taxes import Rate, TaxFault, rate_on, read_rates
+from catalog.versions import in_force
 from core.errors import Invalid, NotFound, Unavailable
 from core.money import from_paise
+from orders.estimates import Vehicle, charging_power_w, vehicle_from
 from orders.models import Order, Reservation
+from orders.overlays import rows as overlay_rows
 from orders.pricing import Price, Terms, assumed, energy_for_amount, energy_in_time, price, time_for_energy
+from orders.services.amount import QUANTITY_PATH, Amount, basis_in_words, wanted_amount
 from orders.services.holds import BUFFER_S, LIVE, busy, wanted_range
+from orders.services.overlaying import Asker, Standing, standing, with_overlays
 from orders.services.rules import order_rules
 
 ITEM_PATH = "order.items[0].id"
-QUANTITY_PATH = "order.items[0].quantity"
 WINDOW_PATH = "order.fulfillments[0].stops"
 OUT_OF_SERVICE = (Evse.Status.FAULTED, Evse.Status.UNAVAILABLE)
 IN_USE = (Evse.Status.CHARGING, Evse.Status.FINISHING)
 
 
 @dataclass(frozen=True, slots=True)
+class Said:
+    """What a buyer says beside item, amount and time: coupon codes, group codes, the person's id, the vehicle."""
+
+    offers: tuple[str, ...] = ()
+    groups: tuple[str, ...] = ()
+    person: str = ""
+    vehicle: Vehicle = field(default_factory=Vehicle)
+    until_full: bool = False
+
+    def row(self) -> dict[str, Any]:
+        """This as JSON, as an order keeps it; what is not said is left out."""
+        said = {
+            "offers": list(self.offers),
+            "groups": list(self.groups),
+            "person": self.person,
+            "vehicle": self.vehicle.row(),
+        }
+        return {name: value for name, value in said.items() if value}
+
+    def or_else(self, kept: dict[str, Any]) -> Said:
+        """This, with what it leaves out as it was kept."""
+        return Said(
+            offers=self.offers or tuple(kept.get("offers", ())),
+            groups=self.groups or tuple(kept.get("groups", ())),
+            person=self.person or kept.get("person", ""),
+            vehicle=self.vehicle if self.vehicle.row() else vehicle_from(kept.get("vehicle", {})),
+            until_full=self.until_full,
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class Wish:
-    """What a buyer asks for; `quantity` is Wh, paise or seconds by `quantity_kind`; left to us where both are empty."""
+    """What a buyer asks for; `quantity` is Wh, paise or seconds by `quantity_kind`; left to us where both are empty.
+
+    `idle_s` is the time the vehicle is expected to stand after charging, s.
+    """
 
     operator_code: str
     item_id: str
@@ -38,6 +76,9 @@ class Wish:
     evse_uid: str = ""
     starts_at: datetime | None = None
     ends_at: datetime | None = None
+    bap_id: str = ""
+    said: Said = field(default_factory=Said)
+    idle_s: int = 0
 
     @property
     def open_quantity(self) -> bool:
@@ -46,7 +87,7 @@ class Wish:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """A wish that can be sold: every gap filled, the energy known, the price made."""
+    """A wish that can be sold: every gap filled, the energy known, the price made; `tariff` is kept with the quote."""
 
     connector: Connector
     quantity_kind: str
@@ -55,28 +96,66 @@ class Plan:
     ends_at: datetime | None
     price: Price
     tariff: dict[str, Any]
+    asked: dict[str, Any]
+    terms: Terms
+    begins_at: datetime
+    power_w: int
+
+    @property
+    def duration_s(self) -> int:
+        """How long the charging takes, s."""
+        return time_for_energy(self.price.energy_wh, self.power_w)
 
 
-def plan_for(wish: Wish, *, now: datetime) -> Plan:
-    """Resolve and price a wish. Raises DomainError naming what cannot be sold and why."""
+@dataclass(frozen=True, slots=True)
+class _Session:
+    """The session a wish comes to, but for its energy."""
+
+    connector: Connector
+    amount: Amount
+    begins_at: datetime
+    limit_s: int
+    power_w: int
+    idle_s: int
+
+
+def plan_for(wish: Wish, *, now: datetime, order_id: int | None = None) -> Plan:
+    """Resolve and price a wish; of a coupon the uses of order `order_id` do not count against it.
+
+    Raises DomainError naming what cannot be sold and why.
+    """
     connector = resolve_connector(wish.operator_code, wish.item_id, evse_uid=wish.evse_uid)
     begins_at = max(wish.starts_at or now, now)
     terms = current_terms(connector, at=begins_at)
-    window_s = _window_s(wish, begins_at, now)
-    kind, quantity = _quantity(wish, window_s)
-    limit_s = min(window_s or settings.MAX_SESSION_S, settings.MAX_SESSION_S)
-    energy_wh = _energy_wh(connector, terms, kind=kind, quantity=quantity, begins_at=begins_at, limit_s=limit_s)
-    made = priced(
-        terms,
-        energy_wh=energy_wh,
-        starts_at=begins_at,
-        power_w=connector.max_power_w,
-        voltage_v=connector.max_voltage_v,
-    )
+    session = _session(wish, connector, begins_at=begins_at, now=now)
+    power_w = session.power_w
+    asker = Asker(wish.bap_id, wish.said.person, wish.said.groups, wish.said.offers)
+    offers = standing(connector, asker, starts_at=begins_at, now=now, order_id=order_id)
+    terms, energy_wh, overlays = _with_overlays(terms, session, offers)
+    made = _priced(terms, session, energy_wh)
     ends_at = wish.ends_at
     if wish.starts_at is not None and ends_at is None:
-        ends_at = begins_at + timedelta(seconds=time_for_energy(energy_wh, connector.max_power_w) + BUFFER_S)
-    return Plan(connector, kind, quantity, wish.starts_at, ends_at, made, terms.snapshot(begins_at))
+        ends_at = begins_at + timedelta(seconds=time_for_energy(energy_wh, power_w) + BUFFER_S)
+    amount = session.amount
+    kept = terms.snapshot(begins_at) | {
+        "overlays": overlays,
+        "basis": basis_in_words(amount, energy_wh=energy_wh, power_w=power_w, currency=terms.currency),
+        "power_w": power_w,
+        "duration_s": time_for_energy(energy_wh, power_w),
+    }
+    return Plan(
+        connector=connector,
+        quantity_kind=amount.kind,
+        quantity=amount.quantity,
+        starts_at=wish.starts_at,
+        ends_at=ends_at,
+        price=made,
+        tariff=kept,
+        asked=wish.said.row(),
+        terms=terms,
+        begins_at=begins_at,
+        power_w=power_w,
+    )
 
 
 def resolve_connector(operator_code: str, item_id: str, *, evse_uid: str = "") -> Connector:
@@ -108,13 +187,14 @@ def resolve_connector(operator_code: str, item_id: str, *, evse_uid: str = "") -
 
 
 def current_terms(connector: Connector, *, at: datetime) -> Terms:
-    """The terms of the connector's tariff as they are now, with the tax of the day of `at`.
+    """The terms of the connector's tariff as they will be at `at`, as far as they are known, with that day's tax.
 
     Raises Unavailable `no-tariff`.
     """
-    tariff, station = connector.tariff, connector.evse.station
-    if tariff is None:
+    station = connector.evse.station
+    if connector.tariff is None:
         raise no_tariff(connector.item_id, "it has no tariff")
+    tariff = in_force(connector.tariff, at)
     day = at.astimezone(ZoneInfo(station.time_zone)).date()
     try:
         rates = read_rates(station.operator.gst_rates)
@@ -131,15 +211,18 @@ def current_terms(connector: Connector, *, at: datetime) -> Terms:
             sac=rate.sac,
             supplier_state=station.operator.state_code,
             place_state=state_code(station.state),
+            version=tariff.version,
         )
     except (TariffFault, TaxFault) as err:
         raise no_tariff(tariff.code, f"its tariff or tax cannot be read: {err.path}") from err
 
 
-def priced(terms: Terms, *, energy_wh: int, starts_at: datetime, power_w: int, voltage_v: int = 0) -> Price:
+def priced(
+    terms: Terms, *, energy_wh: int, starts_at: datetime, power_w: int, voltage_v: int = 0, idle_s: int = 0
+) -> Price:
     """The price of an offer, never nothing. Raises Unavailable `no-tariff` or `quantity-unavailable`."""
     try:
-        wished = assumed(energy_wh=energy_wh, starts_at=starts_at, power_w=power_w, voltage_v=voltage_v)
+        wished = assumed(energy_wh=energy_wh, starts_at=starts_at, power_w=power_w, voltage_v=voltage_v, idle_s=idle_s)
         made = price(terms, wished)
     except TariffFault as err:
         raise no_tariff(terms.code, f"its tariff cannot be read: {err.path}") from err
@@ -206,50 +289,76 @@ def _window_s(wish: Wish, begins_at: datetime, now: datetime) -> int | None:
     return int((wish.ends_at - begins_at).total_seconds())
 
 
-def _quantity(wish: Wish, window_s: int | None) -> tuple[str, int]:
-    """The quantity asked for; without one the whole window, without a window our default."""
-    if wish.open_quantity:
-        if window_s is not None:
-            return Order.Quantity.TIME.value, min(max(window_s, 1), settings.MAX_SESSION_S)
-        return Order.Quantity.ENERGY.value, settings.DEFAULT_ENERGY_WH
-    if wish.quantity is None or wish.quantity <= 0 or wish.quantity_kind not in Order.Quantity.values:
-        raise Invalid(
-            "quantity-unavailable",
-            f"{wish.quantity} ({wish.quantity_kind or 'of no kind'}) is not a quantity; ask for a positive amount of "
-            f"{', '.join(Order.Quantity.values)}",
-            path=QUANTITY_PATH,
-        )
-    return wish.quantity_kind, wish.quantity
+def _session(wish: Wish, connector: Connector, *, begins_at: datetime, now: datetime) -> _Session:
+    window_s = _window_s(wish, begins_at, now)
+    power_w = charging_power_w(connector.max_power_w, connector.current, wish.said.vehicle)
+    amount = wanted_amount(
+        connector,
+        kind=wish.quantity_kind,
+        quantity=wish.quantity,
+        vehicle=wish.said.vehicle,
+        until_full=wish.said.until_full,
+        window_s=window_s,
+        power_w=power_w,
+    )
+    limit_s = min(window_s or settings.MAX_SESSION_S, settings.MAX_SESSION_S)
+    return _Session(connector, amount, begins_at, limit_s, power_w, wish.idle_s)
 
 
-def _energy_wh(
-    connector: Connector, terms: Terms, *, kind: str, quantity: int, begins_at: datetime, limit_s: int
-) -> int:
-    """The energy, Wh, that the quantity comes to, held against what the connector can deliver in `limit_s`."""
-    power_w = connector.max_power_w
-    limit_wh = energy_in_time(limit_s, power_w)
-    if kind == Order.Quantity.MONEY:
-        amount = from_paise(quantity, terms.currency)
+def _with_overlays(terms: Terms, session: _Session, offers: Standing) -> tuple[Terms, int, list[dict[str, Any]]]:
+    """The terms with the overlays that apply, the energy under them, and which they are.
+
+    Overlays may depend on the energy and, where money was asked for, the energy on the overlays: they are looked at
+    once more with the energy that came of them.
+    """
+    energy_wh = _energy_wh(terms, session)
+    if not offers.rules and not offers.asker.offers:
+        return terms, energy_wh, []
+    for _ in range(2):
+        found = offers.applied(_priced(terms, session, energy_wh))
+        adjusted = with_overlays(terms, found)
+        before, energy_wh = energy_wh, _energy_wh(adjusted, session)
+        if energy_wh == before:
+            break
+    return adjusted, energy_wh, overlay_rows(found)
+
+
+def _priced(terms: Terms, session: _Session, energy_wh: int) -> Price:
+    return priced(
+        terms,
+        energy_wh=energy_wh,
+        starts_at=session.begins_at,
+        power_w=session.power_w,
+        voltage_v=session.connector.max_voltage_v,
+        idle_s=session.idle_s,
+    )
+
+
+def _energy_wh(terms: Terms, session: _Session) -> int:
+    """The energy, Wh, that the amount comes to, held against what can be delivered in the session's time."""
+    connector, amount, power_w = session.connector, session.amount, session.power_w
+    limit_wh = energy_in_time(session.limit_s, power_w)
+    if amount.kind == Order.Quantity.MONEY:
         try:
             energy_wh = energy_for_amount(
                 terms,
-                amount,
-                starts_at=begins_at,
+                from_paise(amount.quantity, terms.currency),
+                starts_at=session.begins_at,
                 power_w=power_w,
                 limit_wh=limit_wh,
                 voltage_v=connector.max_voltage_v,
             )
         except TariffFault as err:
             raise no_tariff(connector.item_id, f"its tariff cannot be read: {err.path}") from err
-    elif kind == Order.Quantity.TIME:
-        energy_wh = energy_in_time(quantity, power_w)
+    elif amount.kind == Order.Quantity.TIME:
+        energy_wh = energy_in_time(amount.quantity, power_w)
     else:
-        energy_wh = quantity
+        energy_wh = amount.quantity
     if not 0 < energy_wh <= limit_wh:
         raise Unavailable(
             "quantity-unavailable",
-            f"{quantity} ({kind}) comes to {energy_wh} Wh; {connector.item_id} delivers between 1 and {limit_wh} Wh in "
-            f"{limit_s // 60} minutes",
+            f"{amount.quantity} ({amount.kind}) comes to {energy_wh} Wh; {connector.item_id} delivers between 1 and "
+            f"{limit_wh} Wh in {session.limit_s // 60} minutes",
             path=QUANTITY_PATH,
         )
     return energy_wh

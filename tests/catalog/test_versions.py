@@ -73,8 +73,8 @@ def test_a_version_is_never_changed(change: dict[str, Any]) -> None:
 
 def test_a_used_version_stays_and_so_does_its_tariff() -> None:
     tariff = TariffFactory()
-    mark_used(tariff, now=NOW)
-    mark_used(tariff, now=NOW + timedelta(days=1))
+    mark_used(tariff.pk, 1, now=NOW)
+    mark_used(tariff.pk, 1, now=NOW + timedelta(days=1))
     assert tariff.versions.get().used_at == NOW
     with pytest.raises(IntegrityError, match="was quoted"), transaction.atomic():
         tariff.delete()
@@ -115,7 +115,7 @@ def test_a_planned_version_can_be_withdrawn_until_it_is_quoted() -> None:
     first = plan_version(tariff.pk, valid_from=NOW + timedelta(hours=1), prices={"elements": DEARER}, now=NOW)
     withdraw_version(first.pk)
     second = plan_version(tariff.pk, valid_from=NOW + timedelta(hours=1), prices={"elements": DEARER}, now=NOW)
-    mark_used(in_force(tariff, NOW + timedelta(hours=2)), now=NOW)
+    mark_used(tariff.pk, in_force(tariff, NOW + timedelta(hours=2)).version, now=NOW)
     with pytest.raises(NotAllowed) as refusal:
         withdraw_version(second.pk)
     assert refusal.value.code == "version-in-force"

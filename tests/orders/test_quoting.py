@@ -1,0 +1,193 @@
+"""Do overlays, coupons, vehicles and planned prices reach the quote, and do they stay with the order?"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from django.db import IntegrityError, transaction
+
+from catalog.models import Connector
+from catalog.versions import plan_version
+from core.errors import Invalid, NotAllowed, NotFound
+from orders.models import CouponUse, Member, Order, Overlay, QuoteRules
+from orders.selectors import bill_price, current_quote
+from orders.services import Said, Vehicle, cancel_order, confirm_order, init_order, select_offer
+from orders.services.expire import expire_due
+from tests.factories.orders import ELEMENTS, NOW, a_confirm, a_wish, an_init, connector_on_sale
+
+pytestmark = pytest.mark.django_db
+HOUR = timedelta(hours=1)
+
+
+def overlay(connector: Connector, kind: str = "coupon", **changes: Any) -> Overlay:
+    plain: dict[str, Any] = {"code": "TEN", "name": "Ten off", "value": Decimal(-10)}
+    return Overlay.objects.create(operator=connector.evse.station.operator, kind=kind, **(plain | changes))
+
+
+def coupon(*codes: str, **more: Any) -> Said:
+    return Said(offers=codes, **more)
+
+
+def lines(order: Order) -> list[tuple[str, int]]:
+    return [(line["code"], line["paise"]) for line in current_quote(order).lines]
+
+
+def test_a_coupon_stands_on_the_quote_and_on_the_bill() -> None:
+    connector = connector_on_sale()
+    overlay(connector)
+    order = init_order(**an_init(connector, said=coupon("ten")))
+    assert lines(order) == [
+        ("energy-cost", 18_000), ("service-charge", 2_000), ("discount", -2_000), ("gst", 3_240)
+    ]  # fmt: skip
+    assert current_quote(order).tariff["overlays"][0]["code"] == "TEN"
+    Overlay.objects.update(active=False)
+    bill = bill_price(order, energy_wh=5_000, started_at=NOW, ended_at=NOW + timedelta(minutes=10))
+    assert [line.amount.paise for line in bill.lines] == [9_000, 2_000, -1_100, 1_782]
+
+
+def test_a_coupon_of_the_draft_counts_at_init_without_being_sent_again() -> None:
+    connector = connector_on_sale()
+    overlay(connector)
+    asked = a_wish(connector, said=coupon("TEN"))
+    drafted = current_quote(select_offer(**asked))
+    order = init_order(**an_init(connector, transaction_id=asked["transaction_id"]))
+    assert current_quote(order).number == drafted.number
+    assert CouponUse.objects.get().order == order
+
+
+@pytest.mark.parametrize(
+    ("code", "changes", "error", "words"),
+    [
+        ("NONE", {}, NotFound, "there is no offer 'NONE'"),
+        ("TEN", {"min_energy_wh": 20_000}, Invalid, "at least 20 kWh"),
+        ("TEN", {"valid_until": NOW}, Invalid, "ran out"),
+        ("TEN", {"bap_id": "other.example.org"}, Invalid, "another app"),
+        ("TEN", {"active": False}, NotFound, "there is no offer"),
+    ],
+)
+def test_a_coupon_that_does_not_apply_is_refused_with_the_reason(
+    code: str, changes: dict[str, Any], error: type[Exception], words: str
+) -> None:
+    connector = connector_on_sale()
+    overlay(connector, **changes)
+    with pytest.raises(error, match=words):
+        select_offer(**a_wish(connector, said=coupon(code)))
+
+
+def test_a_coupon_that_ran_out_meanwhile_still_counts_until_the_quote_ends() -> None:
+    connector = connector_on_sale()
+    overlay(connector, valid_until=NOW + timedelta(minutes=5))
+    asked = a_wish(connector, said=coupon("TEN"))
+    drafted = current_quote(select_offer(**asked))
+    later = NOW + timedelta(minutes=10)
+    order = init_order(**an_init(connector, transaction_id=asked["transaction_id"], now=later))
+    assert (current_quote(order).number, current_quote(order).valid_until) == (drafted.number, drafted.valid_until)
+
+
+def test_the_first_uses_are_counted_and_given_back() -> None:
+    connector = connector_on_sale()
+    other = connector_on_sale(station=connector.evse.station)
+    overlay(connector, max_uses=1)
+    first = init_order(**an_init(connector, said=coupon("TEN")))
+    init_order(**an_init(connector, transaction_id=first.transaction_id))
+    assert CouponUse.objects.filter(returned_at=None).count() == 1
+    with pytest.raises(Invalid, match="all 1 uses are taken"):
+        init_order(**an_init(other, said=coupon("TEN")))
+    expire_due(NOW + HOUR)
+    later = NOW + HOUR
+    second = init_order(**an_init(other, said=coupon("TEN"), now=later))
+    confirmed = confirm_order(**a_confirm(second, now=later))
+    cancel_order(order_id=confirmed.pk, by="CONSUMER", now=later, actor="test")
+    assert not CouponUse.objects.filter(returned_at=None).exists()
+
+
+def test_a_customer_uses_a_coupon_so_often() -> None:
+    connector = connector_on_sale()
+    other = connector_on_sale(station=connector.evse.station)
+    overlay(connector, per_customer=1)
+    init_order(**an_init(connector, said=coupon("TEN", person="p-1")))
+    with pytest.raises(Invalid, match="used it 1 times"):
+        select_offer(**a_wish(other, said=coupon("TEN", person="p-1")))
+    init_order(**an_init(other, said=coupon("TEN", person="p-2")))
+
+
+def test_the_database_holds_the_limits_of_a_coupon() -> None:
+    connector = connector_on_sale()
+    limited = overlay(connector, max_uses=1, per_customer=1)
+    order = init_order(**an_init(connector, said=coupon("TEN")))
+    use = CouponUse.objects.get()
+    for number, own in ((2, 1), (1, 2), (0, 1)):
+        with pytest.raises(IntegrityError), transaction.atomic():
+            CouponUse.objects.create(
+                overlay=limited, order=order, number=number, customer=use.customer, customer_number=own, at=NOW
+            )
+
+
+def test_a_member_and_a_group_have_their_price() -> None:
+    connector = connector_on_sale()
+    fleet = overlay(connector, "group", code="FLEET", value=Decimal(-20), group_code="FLEET-7")
+    Member.objects.create(overlay=fleet, person="p-1")
+    for said, paise in ((Said(), 23_600), (Said(groups=("FLEET-7",)), 18_880), (Said(person="p-1"), 18_880)):
+        assert current_quote(select_offer(**a_wish(connector, said=said))).total_paise == paise
+
+
+def test_an_amount_of_money_buys_more_with_a_discount() -> None:
+    connector = connector_on_sale()
+    overlay(connector)
+    plain = select_offer(**a_wish(connector, quantity_kind="money", quantity=23_600))
+    cheaper = select_offer(**a_wish(connector, quantity_kind="money", quantity=23_600, said=coupon("TEN")))
+    assert plain.energy_wh == 10_000
+    assert cheaper.energy_wh == 11_234
+    assert current_quote(cheaper).total_paise <= 23_600
+    assert current_quote(cheaper).tariff["basis"] == "estimate: the energy that 236.00 INR pay for at 30 kW"
+
+
+def test_until_full_is_worked_out_from_the_vehicle_and_said() -> None:
+    connector = connector_on_sale()
+    car = Vehicle(battery_wh=40_000, soc_percent=Decimal(35), max_dc_w=20_000)
+    order = select_offer(**a_wish(connector, quantity_kind="", quantity=None, said=Said(vehicle=car, until_full=True)))
+    kept = current_quote(order).tariff
+    assert order.energy_wh == 27_300  # 65 % of 40 kWh and 5 % for losses
+    assert kept["basis"] == "estimate: a battery of 40 kWh from 35 % to 100 %, with 5 % charging losses"
+    assert (kept["power_w"], kept["duration_s"]) == (20_000, 4_914)
+
+
+def test_a_full_battery_needs_no_charge() -> None:
+    car = Vehicle(battery_wh=40_000, soc_percent=Decimal(80), target_percent=Decimal(80))
+    with pytest.raises(Invalid, match="80 % already"):
+        select_offer(**a_wish(connector_on_sale(), quantity_kind="", quantity=None, said=Said(vehicle=car)))
+
+
+def test_an_open_amount_is_assumed_or_refused_as_its_operator_says() -> None:
+    connector = connector_on_sale()
+    asked = a_wish(connector, quantity_kind="", quantity=None, said=Said(until_full=True))
+    assert current_quote(select_offer(**asked)).tariff["basis"].startswith("assumed: 10 kWh, since the battery's")
+    rules = QuoteRules.objects.create(operator=connector.evse.station.operator, assumed_wh=7_000)
+    assert select_offer(**asked).energy_wh == 7_000
+    rules.without_amount = QuoteRules.Open.REFUSE
+    rules.save()
+    with pytest.raises(Invalid, match="assumes no amount"):
+        select_offer(**asked)
+
+
+def test_a_booking_beyond_a_planned_price_is_quoted_at_that_price() -> None:
+    connector = connector_on_sale()
+    assert connector.tariff is not None
+    dearer = [{"price_components": [{**ELEMENTS[0]["price_components"][0], "price": "20.00"}]}]
+    plan_version(connector.tariff.pk, valid_from=NOW + 2 * HOUR, prices={"elements": dearer}, now=NOW)
+    today = current_quote(select_offer(**a_wish(connector)))
+    later = current_quote(select_offer(**a_wish(connector, starts_at=NOW + 3 * HOUR, ends_at=NOW + 4 * HOUR)))
+    assert (today.tariff["version"], today.total_paise) == (1, 23_600)
+    assert (later.tariff["version"], later.total_paise) == (2, 23_600)
+    assert connector.tariff.versions.filter(used_at=NOW).count() == 2
+
+
+def test_a_finder_fee_is_kept_with_the_payment_within_limits() -> None:
+    connector = connector_on_sale()
+    order = init_order(**an_init(connector, finder_fee=("percent", Decimal("2.5"))))
+    assert (order.payment.finder_fee_type, order.payment.finder_fee) == ("percent", Decimal("2.50"))
+    with pytest.raises(NotAllowed, match="at most 10 %"):
+        init_order(**an_init(connector, transaction_id=order.transaction_id, finder_fee=("amount", Decimal(100))))
