@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
@@ -55,20 +55,32 @@ def handle(request: m.Request, caller: m.Caller, *, now: datetime) -> Outcome:
     except Unavailable as err:
         if err.code != "connector-busy":
             raise
-        nearby = showing.alternatives_text(*_wanted(request, caller), now=now)
-        raise Unavailable(err.code, f"{err.text} {nearby}".strip(), path=err.path) from err
+        raise Taken(err, showing.instead(*_wanted(request, caller), now=now)) from err
 
 
-def _wanted(request: m.Request, caller: m.Caller) -> tuple[str, m.Window | None]:
-    """Which connector a request is about, and for which time."""
+class Taken(Unavailable):
+    """The connector is taken or down; `others` could be ordered instead, the nearest first."""
+
+    def __init__(self, refusal: Unavailable, others: tuple[m.Plug, ...]) -> None:
+        names = ", ".join(f"{plug.item_id} at {plug.charger.place.name}" for plug in others)
+        text = f"{refusal.text} Free instead: {names}." if names else refusal.text
+        super().__init__(refusal.code, text, path=refusal.path)
+        self.others = others
+
+
+def _wanted(request: m.Request, caller: m.Caller) -> tuple[str, m.Window | None, int]:
+    """Which connector a request is about, for which time, and for how much energy (Wh; 0 where it is not known)."""
     wish = request if isinstance(request, m.Select) else getattr(request, "wish", None)
     if wish is not None and wish.items:
-        return wish.items[0].item_id, wish.window
+        quantity = wish.items[0].quantity
+        energy_wh = quantity.amount if quantity and quantity.kind == Order.Quantity.ENERGY else 0
+        return wish.items[0].item_id, wish.window, energy_wh
     try:
         order = order_selectors.order_by_transaction(caller.bap_id, caller.transaction_id)
     except NotFound:
-        return "", None
-    return order.connector.item_id, m.Window(order.starts_at, order.ends_at) if order.starts_at else None
+        return "", None, 0
+    window = m.Window(order.starts_at, order.ends_at) if order.starts_at else None
+    return order.connector.item_id, window, order.energy_wh
 
 
 def _select(request: m.Select, caller: m.Caller, now: datetime) -> Outcome:
@@ -83,6 +95,7 @@ def _init(request: m.Init, caller: m.Caller, now: datetime) -> Outcome:
         customer=_contact(request.customer),
         collected_by=request.payment.collected_by,
         payment_type=request.payment.type,
+        finder_fee=(request.payment.finder_fee_type, request.payment.finder_fee),
         may_redirect=request.may_redirect,
         now=now,
     )
@@ -286,6 +299,13 @@ def _wish(wish: m.Select) -> dict[str, Any]:
         "evse_uid": wish.evse,
         "starts_at": wish.window.starts_at if wish.window else None,
         "ends_at": wish.window.ends_at if wish.window else None,
+        "said": orders.Said(
+            offers=wish.said.offers,
+            groups=wish.said.groups,
+            person=wish.said.person,
+            vehicle=orders.Vehicle(**asdict(wish.said.vehicle)),
+            until_full=wish.said.until_full,
+        ),
     }
 
 

@@ -113,7 +113,8 @@ def _outcome(
         return ErrorReply(err.code, err.text, err.paths), None, None
     except DomainError as err:
         log.info("refused", extra={"action": row.action, "code": err.code, "transaction_id": row.transaction_id})
-        return ErrorReply(err.code, err.text, err.path), None, None
+        others = err.others if isinstance(err, handlers.Taken) else ()
+        return ErrorReply(err.code, err.text, err.path, others), None, None
     return outcome.reply, outcome.touched, outcome.wait
 
 

@@ -127,6 +127,31 @@ class PaymentProof:
     amount: Decimal | None = None
     currency: str = ""
     reference: str = ""
+    finder_fee_type: str = ""
+    finder_fee: Decimal = Decimal(0)
+
+
+@dataclass(frozen=True, slots=True)
+class Vehicle:
+    """What a buyer says of the vehicle; 0 or None where it says nothing. Battery in Wh, charges in percent."""
+
+    battery_wh: int = 0
+    soc_percent: Decimal | None = None
+    target_percent: Decimal | None = None
+    max_power_w: int = 0
+    max_ac_w: int = 0
+    max_dc_w: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What a buyer says beside item, amount and time; `offers` are coupon codes, `person` its id at the buyer app."""
+
+    offers: tuple[str, ...] = ()
+    groups: tuple[str, ...] = ()
+    person: str = ""
+    vehicle: Vehicle = Vehicle()
+    until_full: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +160,7 @@ class Select:
     items: tuple[ItemWish, ...]
     evse: str = ""
     window: Window | None = None
-    offers: tuple[str, ...] = ()
+    said: Said = Said()
 
 
 @dataclass(frozen=True, slots=True)
@@ -338,6 +363,8 @@ class PaymentView:
     url: str = ""
     paid_at: datetime | None = None
     address: str = ""
+    finder_fee_type: str = ""
+    finder_fee: Decimal = Decimal(0)
     refunds: tuple[RefundView, ...] = ()
 
 
@@ -424,6 +451,14 @@ class Remark:
 
 
 @dataclass(frozen=True, slots=True)
+class OfferView:
+    """A coupon that counts for an order."""
+
+    id: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
 class OrderView:
     """A whole order as callbacks show it. `draft` before confirm; `fulfillment` and `status` are neutral."""
 
@@ -432,6 +467,7 @@ class OrderView:
     quantity: Quantity
     quote: QuoteView
     alternatives: tuple[Plug, ...] = ()
+    offers: tuple[OfferView, ...] = ()
     code: str = ""
     status: str = ""
     fulfillment: str = ""
@@ -494,11 +530,15 @@ class CategoriesReply:
 
 @dataclass(frozen=True, slots=True)
 class ErrorReply:
-    """A refusal of substance: `code` is a DomainError's stable code, `path` names the culprit in the request."""
+    """A refusal of substance: `code` is a DomainError's stable code, `path` names the culprit in the request.
+
+    `alternatives` are connectors that could be ordered instead, the nearest first.
+    """
 
     code: str
     text: str
     path: str = ""
+    alternatives: tuple[Plug, ...] = ()
 
 
 Reply = OrderReply | TrackReply | RateReply | SupportReply | ReasonsReply | CategoriesReply | ErrorReply

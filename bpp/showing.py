@@ -19,6 +19,7 @@ from fulfillment.selectors import meter_points
 from orders import selectors as order_selectors
 from orders import services as orders
 from orders.models import Deadline, Order, Payment, Quote, Refund, Terms
+from orders.overlays import COUPON
 from orders.services import fitting, start_code
 from orders.services.consent import declarable, form_token, standing, terms_id
 
@@ -57,7 +58,8 @@ def order_view(order: Order, *, now: datetime, quote: Quote | None = None) -> m.
         refunds=_refunds(order) if initiated else (),
         terms=terms,
         start_code=start_code(order),
-        remarks=_remarks(order),
+        offers=_offers(quote),
+        remarks=(*_estimate(order, quote), *_remarks(order)),
         charging=_charging(session),
         cancellation=_cancellation(order),
         created_at=order.confirmed_at or order.created_at,
@@ -121,6 +123,24 @@ def others(order: Order, *, now: datetime) -> tuple[m.Plug, ...]:
     )
 
 
+def _offers(quote: Quote) -> tuple[m.OfferView, ...]:
+    """The coupons that count for the quote."""
+    applied = quote.tariff.get("overlays", ())
+    return tuple(m.OfferView(row["code"], row["name"]) for row in applied if row["kind"] == COUPON)
+
+
+def _estimate(order: Order, quote: Quote) -> tuple[m.Remark, ...]:
+    """How long the charging takes and, where the energy was estimated or assumed, on which basis; until it begins."""
+    if quote.kind != Quote.Kind.OFFER or order.fulfillment in STARTED:
+        return ()
+    said = {"estimated-duration": _duration(quote.tariff.get("duration_s")), "basis": quote.tariff.get("basis", "")}
+    return tuple(m.Remark(code, value) for code, value in said.items() if value)
+
+
+def _duration(seconds: int | None) -> str:
+    return f"PT{-(-seconds // 60)}M" if seconds else ""
+
+
 def _remarks(order: Order) -> tuple[m.Remark, ...]:
     """Until when somebody has to decide something about the order."""
     names = {Deadline.Kind.APPROVAL: "approval-by", Deadline.Kind.ANSWER: "answer-by"}
@@ -152,12 +172,12 @@ def terms_url(order: Order) -> str:
     return f"{public_base()}/terms/{form_token(order)}"
 
 
-def alternatives_text(item_id: str, window: m.Window | None, *, now: datetime) -> str:
-    """A sentence naming connectors near a taken one that are free at that time; empty where there is none."""
+def instead(item_id: str, window: m.Window | None, energy_wh: int, *, now: datetime) -> tuple[m.Plug, ...]:
+    """Connectors that fit and are free at that time where one is taken: of its station, then the nearest."""
     starts_at, ends_at = (window.starts_at, window.ends_at) if window else (None, None)
-    others = order_selectors.alternatives(item_id, starts_at=starts_at, ends_at=ends_at, now=now)
-    names = ", ".join(f"{other.item_id} at {other.evse.station.name}" for other in others)
-    return f"Free instead: {names}." if names else ""
+    found = order_selectors.alternatives(item_id, starts_at=starts_at, ends_at=ends_at, energy_wh=energy_wh, now=now)
+    prices = [(other, order_selectors.price_per_kwh(other, starts_at or now)) for other in found]
+    return tuple(plug(other, price=price, availability=other.evse.status) for other, price in prices if price)
 
 
 def _availability(connector: Connector, order: Order) -> str:
@@ -192,6 +212,8 @@ def _payment(order: Order) -> m.PaymentView | None:
         paid_at=payment.paid_at,
         url=_pay_url(order) if ours else "",
         address=settings.PAYMENT_UPI_ADDRESS if ours and settings.PAYMENT_PROVIDER == "upi" else "",
+        finder_fee_type=payment.finder_fee_type,
+        finder_fee=payment.finder_fee,
         refunds=_money_back(order),
     )
 

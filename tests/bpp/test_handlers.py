@@ -10,6 +10,7 @@ import pytest
 
 from bpp import handlers, showing
 from bpp import messages as m
+from bpp.dialects import v1
 from bpp.models import InboxMessage
 from catalog.models import Evse, Operator
 from fulfillment import services as fulfillment
@@ -88,6 +89,10 @@ def test_select_of_a_taken_charger_names_free_ones(talk: Talk) -> None:
     document = talk.ask("select")
     assert document["error"]["code"] == "40002"
     assert f"Free instead: {other.item_id} at {station.name}." in document["error"]["message"]
+    (item,) = document["message"]["order"]["items"]
+    assert (item["id"], item["related"], item["recommended"]) == (other.item_id, True, True)
+    assert "quote" not in document["message"]["order"]
+    assert v1.check_own("on_select", document) == ()
 
 
 def test_select_of_a_taken_charger_without_neighbours_says_only_that(talk: Talk) -> None:

@@ -176,5 +176,5 @@ def test_pages_stand_at_the_root_of_our_host(settings: Any, url: str) -> None:
 
 
 def test_nothing_free_near_a_taken_connector_is_no_sentence() -> None:
-    assert showing.alternatives_text(connector_on_sale().item_id, NOW) == ""
-    assert showing.alternatives_text("no-such-item", NOW) == ""
+    for item_id in (connector_on_sale().item_id, "no-such-item"):
+        assert showing.instead(item_id, None, 0, now=NOW) == ()

@@ -135,7 +135,8 @@ def build(
     """The callback that carries `reply`; `action` is the callback's own name (`on_select`, `cancellation_reasons`).
 
     `context` is the request's (or the order's stored one), `message_id` the request's for an answer and a new one for
-    news; an ErrorReply becomes {context, error}. Raises ValueError where action and reply do not belong together.
+    news; an ErrorReply becomes {context, error}, with its alternatives as a draft without a quote where it has some.
+    Raises ValueError where action and reply do not belong together.
     """
     head = callback_context(
         context,
@@ -148,7 +149,10 @@ def build(
         country=country,
     )
     if isinstance(reply, ErrorReply):
-        return {"context": head, "error": errors.error(reply)}
+        refused = {"context": head, "error": errors.error(reply)}
+        if reply.alternatives and action in outgoing.OFFERING:
+            refused["message"] = {"order": order.instead(reply.alternatives)}
+        return refused
     return {"context": head, "message": _message(action, reply, bpp_id)}
 
 
@@ -157,7 +161,8 @@ def check_own(action: str, document: dict[str, Any]) -> tuple[Note, ...]:
 
     Raises ValueError where `action` is no callback we send.
     """
-    validator, schema = _outgoing(action)
+    instead = action in outgoing.OFFERING and "error" in document and "message" in document
+    validator, schema = _outgoing(action, instead=instead)
     return () if validator.is_valid(document) else tuple(schema_notes(validator, schema, document))
 
 
@@ -173,8 +178,8 @@ def _validator(action: str) -> tuple[jsonschema_rs.Draft202012Validator, dict[st
 
 
 @cache
-def _outgoing(action: str) -> tuple[jsonschema_rs.Draft202012Validator, dict[str, Any]]:
-    schema = outgoing.callback(action)
+def _outgoing(action: str, *, instead: bool) -> tuple[jsonschema_rs.Draft202012Validator, dict[str, Any]]:
+    schema = outgoing.callback(action, instead=instead)
     return jsonschema_rs.Draft202012Validator(schema, validate_formats=True), schema
 
 

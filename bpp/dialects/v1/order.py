@@ -9,7 +9,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from bpp.dialects.v1 import catalog, terms, words
+from bpp.dialects.v1 import catalog, terms, wishes, words
 from bpp.dialects.v1.catalog import group, tag
 from bpp.dialects.v1.context import wire_duration, wire_time
 from bpp.messages import (
@@ -40,6 +40,7 @@ def order(view: OrderView, *, updated_by: str) -> dict[str, Any]:
         "type": "DRAFT" if view.draft else "DEFAULT",
         "provider": catalog.provider(view.plug.provider),
         "items": [_selected(view.plug, view.quantity), *(_alternative(plug) for plug in view.alternatives)],
+        "offers": wishes.offers(view.offers),
         "billing": _billing(view.billing) if view.billing else None,
         "fulfillments": [_fulfillment(view, updated_by), *_other_chargers(view)],
         "quote": _quote(view.quote, view.plug.item_id),
@@ -53,6 +54,18 @@ def order(view: OrderView, *, updated_by: str) -> dict[str, Any]:
         "updated_at": _time(view.updated_at),
     }
     return _known(shown)
+
+
+def instead(plugs: tuple[Plug, ...]) -> dict[str, Any]:
+    """A draft without a quote that offers other connectors: those of the nearest one's provider."""
+    provider = plugs[0].provider
+    mine = tuple(plug for plug in plugs if plug.provider.id == provider.id)
+    return {
+        "type": "DRAFT",
+        "provider": catalog.provider(provider),
+        "items": [_alternative(plug) for plug in mine],
+        "fulfillments": _chargers(mine),
+    }
 
 
 def measure(quantity: Quantity) -> dict[str, str]:
@@ -88,7 +101,11 @@ def _alternative(plug: Plug) -> dict[str, Any]:
 
 
 def _other_chargers(view: OrderView) -> list[dict[str, Any]]:
-    others = {plug.charger.id: plug.charger for plug in view.alternatives if plug.charger.id != view.plug.charger.id}
+    return _chargers(tuple(plug for plug in view.alternatives if plug.charger.id != view.plug.charger.id))
+
+
+def _chargers(plugs: tuple[Plug, ...]) -> list[dict[str, Any]]:
+    others = {plug.charger.id: plug.charger for plug in plugs}
     return [
         {
             "id": charger.id,
@@ -191,7 +208,7 @@ def _payment(payment: PaymentView) -> dict[str, Any]:
             "url": payment.url,
             "params": _known(params),
             "time": {"timestamp": wire_time(payment.paid_at)} if payment.paid_at else None,
-            "tags": [_refund(refund) for refund in payment.refunds] or None,
+            "tags": [*wishes.fee_tags(payment), *(_refund(refund) for refund in payment.refunds)],
         }
     )
 

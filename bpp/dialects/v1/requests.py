@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from bpp.dialects.v1 import changes, terms, words
+from bpp.dialects.v1 import changes, terms, wishes, words
 from bpp.dialects.v1.reading import Reader, missing
 from bpp.messages import (
     Cancel,
@@ -126,7 +126,7 @@ def _wish(order: dict[str, Any], reader: Reader) -> Select:
         items=items,
         evse=reader.text(first, "id", where) or _charger_of_item(order, reader),
         window=reader.window(first, where) if fulfillments else None,
-        offers=tuple(reader.wanted(offer, "id", at) for at, offer in reader.rows(order, "offers", _ORDER)),
+        said=wishes.said(order, reader),
     )
 
 
@@ -225,6 +225,7 @@ def _payment(order: dict[str, Any], reader: Reader) -> PaymentProof:
         return PaymentProof()
     where, payment = rows[0]
     params = reader.map(payment, "params", where)
+    fee = wishes.finder_fee(payment, where, reader)
     return PaymentProof(
         collected_by=reader.folded(payment, "collected_by", where, rule=str.upper),
         type=reader.folded(payment, "type", where, rule=words.payment_type),
@@ -232,6 +233,8 @@ def _payment(order: dict[str, Any], reader: Reader) -> PaymentProof:
         amount=reader.decimal(params, "amount", f"{where}.params"),
         currency=reader.folded(params, "currency", f"{where}.params", rule=str.upper),
         reference=reader.text(params, "transaction_id", f"{where}.params"),
+        finder_fee_type=fee[0],
+        finder_fee=fee[1],
     )
 
 

@@ -15,6 +15,7 @@ from functools import lru_cache
 _SEPARATORS = re.compile(r"[\s_\-./]+")
 _NOT_ALNUM = re.compile(r"[^A-Z0-9]")
 _NUMBER = re.compile(r"[+-]?(\d{1,15}(\.\d{0,12})?|\.\d{1,12})")
+_ENERGY = re.compile(r"(\d{1,9}(?:\.\d{1,6})?|\.\d{1,6})\s*(KWH|WH)?", re.IGNORECASE)
 _POWER = re.compile(r"(\d{1,9}(?:\.\d{1,6})?|\.\d{1,6})\s*(KW|W|MW)?", re.IGNORECASE)
 
 _OFFICIAL = """
@@ -227,6 +228,15 @@ def power_w(text: str) -> int | None:
     if match is None:
         return None
     factor = {"W": 1, "KW": 1000, "MW": 1_000_000}[(match[2] or "kW").upper()]
+    return int((Decimal(match[1]) * factor).to_integral_value(rounding=ROUND_HALF_EVEN))
+
+
+def energy_wh(text: str) -> int | None:
+    """The energy a text like `40kWh`, `40 kWh` or `40000Wh` states, in Wh; a bare number is kWh; None if unreadable."""
+    match = _ENERGY.fullmatch(text.strip())
+    if match is None:
+        return None
+    factor = 1 if (match[2] or "kWh").upper() == "WH" else 1000
     return int((Decimal(match[1]) * factor).to_integral_value(rounding=ROUND_HALF_EVEN))
 
 

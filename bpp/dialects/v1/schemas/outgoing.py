@@ -10,6 +10,7 @@ from __future__ import annotations
 from bpp.dialects.v1 import words
 from bpp.dialects.v1.schemas.parts import Schema, formatted, one_of, rows, text, thing
 
+OFFERING = ("on_select", "on_init", "on_confirm")
 ORDER_CALLBACKS = ("on_select", "on_init", "on_confirm", "on_update", "on_status", "on_cancel")
 _CONFIRMED = frozenset({"on_confirm", "on_update", "on_status", "on_cancel"})
 
@@ -126,7 +127,12 @@ _PAYMENT = thing(
             closed=True,
         ),
     },
-    {"id": text("an id"), "url": _URL, "time": thing("a time", {"timestamp": _DATE_TIME}, closed=True)},
+    {
+        "id": text("an id"),
+        "url": _URL,
+        "time": thing("a time", {"timestamp": _DATE_TIME}, closed=True),
+        "tags": _TAGS,
+    },
     closed=True,
 )
 _FEE_TERM = thing(
@@ -179,7 +185,9 @@ _ORDER_NEEDED = {
     "fulfillments": rows(_FULFILLMENT, least=1),
     "quote": _QUOTE,
 }
+_OFFER = thing("an offer", {"id": text("a coupon's code"), "descriptor": _descriptor("code", "name")}, closed=True)
 _ORDER_OPTIONAL = {
+    "offers": rows(_OFFER, least=1),
     "billing": _BILLING,
     "payments": rows(_PAYMENT, least=1),
     "cancellation_terms": rows(_FEE_TERM, least=1),
@@ -221,6 +229,24 @@ _SUPPORT = thing(
         "phone": text("a phone number"),
         "email": formatted("an e-mail address", "email"),
         "url": _URL,
+    },
+    closed=True,
+)
+
+
+_INSTEAD = thing(
+    "a message",
+    {
+        "order": thing(
+            "other connectors",
+            {
+                "type": one_of("DRAFT"),
+                "provider": _PROVIDER,
+                "items": rows(_ITEM, least=1),
+                "fulfillments": rows(_FULFILLMENT, least=1),
+            },
+            closed=True,
+        )
     },
     closed=True,
 )
@@ -285,16 +311,25 @@ def _context(action: str) -> Schema:
     )
 
 
-def callback(action: str) -> Schema:
-    """The schema of a callback: {context, message} or {context, error}. Raises ValueError where we send no such one."""
+def callback(action: str, *, instead: bool = False) -> Schema:
+    """The schema of a callback: {context, message} or {context, error}; `instead`: an error with other connectors.
+
+    Raises ValueError where we send no such one.
+    """
     if action not in _MESSAGES:
         raise ValueError(f"{action!r} is no callback of ours; they are {', '.join(_MESSAGES)}")
     schema = thing(
         "an object with context and message or error",
         {"context": _context(action)},
-        {"message": _MESSAGES[action], "error": _ERROR},
+        {"message": _INSTEAD if instead else _MESSAGES[action], "error": _ERROR},
         closed=True,
     )
+    if instead:
+        return {
+            "$schema": "https://json-schema.org/draft/2020-12/schema",
+            **schema,
+            "required": ["context", "message", "error"],
+        }
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         **schema,
