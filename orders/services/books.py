@@ -131,7 +131,7 @@ def earned(order: Order, quote: Quote, *, now: datetime, actor: str) -> Journal 
         return None
     kind = K.ADJUSTMENT if before else K.FEE if quote.kind == Quote.Kind.CANCELLATION else K.CAPTURE
     more = sum(change.values())
-    legs = [(account, -paise) for account, paise in change.items()]
+    legs: list[tuple[Account | str, int]] = [(account, -paise) for account, paise in change.items()]
     legs.extend(_from_customer(order, more) if more >= 0 else _to_customer(order, -more))
     return post(order, kind, f"earn:{order.pk}:{quote.pk}", legs, now=now, actor=actor, quote=quote)
 

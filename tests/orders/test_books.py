@@ -33,7 +33,7 @@ pytestmark = pytest.mark.django_db
 
 LATER = NOW + timedelta(minutes=20)
 ENDED: dict[str, Any] = {"started_at": NOW, "ended_at": LATER, "now": LATER, "actor": "station"}
-ACTOR = {"now": NOW, "actor": "test"}
+ACTOR: dict[str, Any] = {"now": NOW, "actor": "test"}
 
 
 def billed(energy_wh: int = 8_000, **changes: Any) -> Order:
@@ -209,7 +209,7 @@ def test_payment_of_nothing_is_refused(paise: int) -> None:
 def test_settlement_of_a_buyer_app_pays_its_debt_and_its_refunds() -> None:
     order = billed()
     until = LATER + timedelta(days=1)
-    terms = {"reference": "UTR1", "until": until, "now": until, "actor": "staff:x"}
+    terms: dict[str, Any] = {"reference": "UTR1", "until": until, "now": until, "actor": "staff:x"}
     with pytest.raises(DomainError) as caught:
         settle_with(order.operator, BAP, paise=99_999, **terms)
     assert caught.value.code == "settlement-amount"

@@ -39,7 +39,7 @@ pytestmark = pytest.mark.django_db
 
 LATER = NOW + timedelta(minutes=20)
 ENDED: dict[str, Any] = {"started_at": NOW, "ended_at": LATER, "now": LATER, "actor": "station"}
-STAFF = {"now": LATER, "actor": "staff:x"}
+STAFF: dict[str, Any] = {"now": LATER, "actor": "staff:x"}
 
 
 class Bank:
@@ -82,7 +82,7 @@ class Bank:
 
 
 def billed(energy_wh: int = 8_000, *, ours: bool = False, **changes: Any) -> Order:
-    collected = {"collected_by": "BPP"} if ours else {}
+    collected: dict[str, Any] = {"collected_by": "BPP"} if ours else {}
     order = initiated_order(**collected, **changes)
     order = confirmed(order, ours=ours)
     mark_starting(order.pk, now=NOW, actor=BAP)

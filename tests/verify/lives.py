@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.conf import settings
 from django.db import connection, transaction
@@ -17,6 +18,7 @@ from orders.models import Collection, Order, Quote, Refund
 from orders.payments.base import Provider
 from orders.pricing import MeterPoint
 from orders.services import cashier, collecting, receiving
+from orders.services.cancel import By
 from tests.factories.orders import NOW, a_confirm, connector_on_sale, initiated_order
 from tests.verify.oracle import TARIFFS, Reading, Tariff, cost
 from tests.verify.purse import Psp, Rows, faults_of, pick
@@ -201,7 +203,12 @@ class Lives:
         last_at, last_wh = life.readings[-1] if life.readings else (life.started_at, 0)
         ended_at, energy_wh = max(life.now, last_at + SECOND), last_wh + self._wh()
         life.now = ended_at
-        arguments = {"energy_wh": energy_wh, "started_at": life.started_at, "ended_at": ended_at, "now": ended_at}
+        arguments: dict[str, Any] = {
+            "energy_wh": energy_wh,
+            "started_at": life.started_at,
+            "ended_at": ended_at,
+            "now": ended_at,
+        }
         points = tuple(MeterPoint(at, wh) for at, wh in life.readings)
         if self.dice.random() < 0.2:
             orders.mark_failed(life.order_id, reason="fault", actor="station", readings=points, **arguments)
@@ -233,7 +240,7 @@ class Lives:
         self._compare(life)
 
     def _cancel(self, life: Life) -> None:
-        by = "PROVIDER" if self.dice.random() < 0.4 else "CONSUMER"
+        by: By = "PROVIDER" if self.dice.random() < 0.4 else "CONSUMER"
         orders.cancel_order(order_id=life.order_id, by=by, reason_id="5", now=life.now, actor="test")
 
     def _goodwill(self, life: Life) -> None:

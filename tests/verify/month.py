@@ -11,6 +11,7 @@ import os
 import sys
 import time
 from concurrent.futures import ProcessPoolExecutor
+from itertools import count
 
 import django
 
@@ -57,17 +58,20 @@ def _month(rig: Rig, verdict: Verdict, sabotage: str) -> None:
 
 def business(job: tuple[int, int, int, str]) -> list[str]:
     """One operator's month in a process of its own; what went wrong."""
-    seed, place, count, sabotage = job
+    seed, place, sessions, sabotage = job
     django.setup()
     from django.db import connections
 
+    from tests.factories import orders as factories
     from tests.verify import sabotage as switches
     from tests.verify.trade import Trade
+
+    factories._numbers = count(place * 1_000_000 + 1)  # processes must not make the same ids
 
     if sabotage:
         switches.apply(sabotage)
     try:
-        return Trade(seed, place).month(count)
+        return Trade(seed, place).month(sessions)
     finally:
         connections.close_all()
 

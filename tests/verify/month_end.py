@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from datetime import timedelta
+from typing import Any
 
 from django.db import connection
 from django.db.models import Count, QuerySet, Sum
@@ -55,7 +56,13 @@ def _settle(operator: Operator, bap_id: str) -> None:
     owed = balance(operator.pk, bap_id, Account.BAP)
     open_paise = told.filter(state="sent").aggregate(sum=Sum("paise"))["sum"] or 0
     if given >= 0 and owed - open_paise > 0:
-        arguments = {"paise": owed - open_paise, "reference": "UTR-month", "until": END, "now": END, "actor": "month"}
+        arguments: dict[str, Any] = {
+            "paise": owed - open_paise,
+            "reference": "UTR-month",
+            "until": END,
+            "now": END,
+            "actor": "month",
+        }
         orders.settle_with(operator, bap_id, **arguments)
 
 

@@ -12,6 +12,7 @@ from catalog.models import Connector, Operator
 from orders import services as orders
 from orders.models import Order, Quote
 from orders.pricing import MeterPoint
+from orders.services.cancel import By
 from tests.factories.orders import a_confirm, an_init, connector_on_sale
 from tests.verify.oracle import TARIFFS, Reading, Tariff, cost
 
@@ -80,7 +81,7 @@ class Trade:
         order = orders.confirm_order(**a_confirm(order, payment_status=status, reference=reference, now=now))
         ending = self.dice.choices(list(ENDINGS), list(ENDINGS.values()))[0]
         if ending in {"cancelled", "closed"}:
-            by = "CONSUMER" if ending == "cancelled" else "PROVIDER"
+            by: By = "CONSUMER" if ending == "cancelled" else "PROVIDER"
             orders.cancel_order(order_id=order.pk, by=by, reason_id="5", now=now + timedelta(minutes=3), actor="month")
         elif ending == "absent":
             orders.energy_due(now=now + timedelta(minutes=61), limit=1)
