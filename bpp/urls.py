@@ -5,6 +5,7 @@ from django.urls import include, path
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
 
 from bpp import api, entrance, explorer, views
+from orders import api as orders_api
 
 urlpatterns = [
     path("", views.home, name="home"),
@@ -13,6 +14,7 @@ urlpatterns = [
     path("metrics", views.metrics, name="metrics"),
     path("login/demo/<str:token>", entrance.demo_login, name="demo-login"),
     path("api/messages/", api.MessagesView.as_view(), name="messages"),
+    path("api/quotes/preview", orders_api.QuotePreviewView.as_view(), name="quote-preview"),
     path("api/", include(api.router.urls)),
     path("api/schema/", SpectacularAPIView.as_view(), name="schema"),
     path("api/docs/", SpectacularSwaggerView.as_view(url_name="schema"), name="docs"),

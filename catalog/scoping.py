@@ -75,14 +75,19 @@ class TenantViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, Viewset):
     def handle_exception(self, exc: Exception) -> Response:
         """A service's refusal is an answer with its stable code: 404, 400 or 409."""
         if isinstance(exc, DomainError):
-            status = 404 if isinstance(exc, NotFound) else 400 if isinstance(exc, Invalid) else 409
-            return Response({"code": exc.code, "detail": exc.text, "path": exc.path}, status=status)
+            return refused(exc)
         return super().handle_exception(exc)
 
     def changed(self, row: Model) -> Response:
         """The row as it is after a deed."""
         fresh = self.get_queryset().get(pk=row.pk)
         return Response(self.get_serializer(fresh).data)
+
+
+def refused(refusal: DomainError) -> Response:
+    """A service's refusal as an answer: 404, 400 or 409 with its stable code, its sentence and the culprit."""
+    status = 404 if isinstance(refusal, NotFound) else 400 if isinstance(refusal, Invalid) else 409
+    return Response({"code": refusal.code, "detail": refusal.text, "path": refusal.path}, status=status)
 
 
 def actor_of(request: Request) -> str:

@@ -1,20 +1,32 @@
-"""What of the orders can programs of an operator read?"""
+"""What of the orders can programs of an operator read, and what would a session cost?"""
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from django.http import HttpResponse
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema
+from rest_framework import serializers
 from rest_framework.decorators import action
+from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
 
-from catalog.scoping import TenantViewSet
-from catalog.tenancy import Area
+from catalog.scoping import TenantViewSet, now, refused
+from catalog.tenancy import Area, reach_of
+from core.errors import DomainError
 from orders.filing import handed_out
 from orders.models import Invoice, Order
 from orders.serializers import InvoiceSerializer, OrderSerializer
+from orders.services import Said, Wish
+from orders.services.preview import preview
+
+if TYPE_CHECKING:
+    Plain = serializers.Serializer[Any]
+else:
+    Plain = serializers.Serializer
 
 
 class OrderViewSet(TenantViewSet):
@@ -49,3 +61,72 @@ class InvoiceViewSet(TenantViewSet):
     @action(detail=True, methods=["get"], filter_backends=())
     def pdf(self, request: Request, pk: str | None = None) -> HttpResponse:
         return handed_out(self.get_object(), request.query_params.get("lang", "en"))
+
+
+class PreviewSerializer(Plain):
+    """One amount of energy, money or minutes, or none: then the operator's default."""
+
+    item_id = serializers.CharField(max_length=110)
+    starts_at = serializers.DateTimeField(required=False, help_text="Empty: now.")
+    energy_wh = serializers.IntegerField(required=False, min_value=1)
+    paise = serializers.IntegerField(required=False, min_value=1)
+    minutes = serializers.IntegerField(required=False, min_value=1)
+    idle_minutes = serializers.IntegerField(required=False, min_value=0, max_value=1440, default=0)
+    coupon = serializers.CharField(required=False, max_length=64)
+    group = serializers.CharField(required=False, max_length=64)
+    person = serializers.CharField(required=False, max_length=255)
+    bap_id = serializers.CharField(required=False, max_length=255, default="")
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        given = [name for name in ("energy_wh", "paise", "minutes") if name in attrs]
+        if len(given) > 1:
+            raise serializers.ValidationError(f"{', '.join(given)} were sent; send at most one amount.")
+        return attrs
+
+    def wish(self) -> Wish:
+        """What was asked, as the wish that a buyer app would send."""
+        asked = self.validated_data
+        amounts = (("energy", asked.get("energy_wh")), ("money", asked.get("paise")))
+        minutes = asked.get("minutes")
+        kind, quantity = next(
+            ((kind, amount) for kind, amount in (*amounts, ("time", minutes and minutes * 60)) if amount), ("", None)
+        )
+        said = Said(
+            offers=tuple(filter(None, [asked.get("coupon")])),
+            groups=tuple(filter(None, [asked.get("group")])),
+            person=asked.get("person", ""),
+        )
+        return Wish(
+            operator_code="",
+            item_id=asked["item_id"],
+            quantity_kind=kind,
+            quantity=quantity,
+            starts_at=asked.get("starts_at"),
+            bap_id=asked["bap_id"],
+            said=said,
+            idle_s=asked["idle_minutes"] * 60,
+        )
+
+
+class MaySee(BasePermission):
+    """Whoever sees an operator's connectors may ask for their prices: nothing is written."""
+
+    def has_permission(self, request: Request, view: APIView) -> bool:
+        return reach_of(request.user).any
+
+
+class QuotePreviewView(APIView):
+    """What a session would cost, line by line, by the rule that quotes it; nothing is written."""
+
+    permission_classes = (MaySee,)
+
+    @extend_schema(request=PreviewSerializer, responses=OpenApiTypes.OBJECT)
+    def post(self, request: Request) -> Response:
+        asked = PreviewSerializer(data=request.data)
+        asked.is_valid(raise_exception=True)
+        reach = reach_of(request.user)
+        try:
+            made = preview(asked.wish(), operator_ids=None if reach.everything else frozenset(reach.roles), now=now())
+        except DomainError as refusal:
+            return refused(refusal)
+        return Response(made.row())

@@ -1,0 +1,60 @@
+"""What would a session cost here, by the very rule that quotes it, and how does the price run over the week?"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from core.errors import NotFound
+from orders.selectors import connector_by_item, price_per_kwh
+from orders.services.wish import ITEM_PATH, Plan, Wish, plan_for
+
+HOURS = 7 * 24
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """A plan as on_select would quote it, and the price of one kWh in each hour of a week; None where it has none."""
+
+    plan: Plan
+    week_from: datetime
+    week: tuple[str | None, ...]
+
+    def row(self) -> dict[str, Any]:
+        """This preview as JSON; amounts are texts in major units, tax included in the total."""
+        plan = self.plan
+        return {
+            "item_id": plan.connector.item_id,
+            "starts_at": plan.begins_at.isoformat(),
+            "energy_wh": plan.price.energy_wh,
+            "power_w": plan.power_w,
+            "duration_s": plan.duration_s,
+            "basis": plan.tariff["basis"],
+            "tariff": {"code": plan.terms.code, "name": plan.terms.name, "version": plan.terms.version},
+            "overlays": plan.tariff["overlays"],
+            "lines": [
+                {"code": line.code, "amount": line.amount.wire, "note": line.note, "energy_wh": line.energy_wh}
+                for line in plan.price.lines
+            ],
+            "total": plan.price.total.wire,
+            "currency": plan.price.currency,
+            "week_from": self.week_from.isoformat(),
+            "price_per_kwh_by_hour": list(self.week),
+        }
+
+
+def preview(wish: Wish, *, operator_ids: frozenset[int] | None, now: datetime) -> Preview:
+    """Price a wish without making an order; `operator_ids` are those whose connectors may be asked about (None: all).
+
+    Raises NotFound `item-unknown` for another's connector, and as `plan_for`.
+    """
+    connector = connector_by_item(wish.item_id)
+    if connector is None or (operator_ids is not None and connector.evse.station.operator_id not in operator_ids):
+        raise NotFound("item-unknown", f"no item {wish.item_id!r} of yours is known; use its item id", path=ITEM_PATH)
+    plan = plan_for(wish, now=now)
+    zone = ZoneInfo(connector.evse.station.time_zone)
+    midnight = plan.begins_at.astimezone(zone).replace(hour=0, minute=0, second=0, microsecond=0)
+    found = (price_per_kwh(plan.connector, midnight + timedelta(hours=hour)) for hour in range(HOURS))
+    return Preview(plan, midnight, tuple(None if price is None else f"{price.amount:.2f}" for price in found))
