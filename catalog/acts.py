@@ -33,7 +33,7 @@ def _missing(station: Station) -> list[str]:
     return services.publish_faults(station)
 
 
-STATION_DEEDS = (
+STATION_DEEDS: tuple[Deed, ...] = (
     Deed(
         "publish",
         "Publish",
@@ -53,7 +53,7 @@ STATION_DEEDS = (
         icon="visibility_off",
     ),
 )
-EVSE_DEEDS = (
+EVSE_DEEDS: tuple[Deed, ...] = (
     Deed(
         "set-status",
         "Set status",

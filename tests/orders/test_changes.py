@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import pytest
@@ -118,7 +119,7 @@ ACTED: dict[tuple[What, Who], Callable[[Order], object]] = {
 @pytest.mark.parametrize(("what", "who"), [*itertools.product(TRIES, Who), *ACTED])
 def test_each_cell_is_what_the_services_do(what: What, who: Who, fulfillment: str) -> None:
     order = order_at(fulfillment)
-    deed = (lambda: TRIES[what](order, who)) if what in TRIES else (lambda: ACTED[what, who](order))
+    deed = partial(TRIES[what], order, who) if what in TRIES else partial(ACTED[what, who], order)
     if may_change(who, what, state="active", fulfillment=fulfillment):
         deed()
         return
