@@ -83,10 +83,7 @@ class Sheet(FPDF):
             height: float = 5) -> None:  # fmt: skip
         """A row of a table, its cells as high as the highest; goes to a new page where it does not fit."""
         self.write_in(size, bold=bold)
-        needed = max(
-            len(self.multi_cell(width, height, text, align="L", dry_run=True, output="LINES"))
-            for text, width in zip(cells, widths, strict=True)
-        )
+        needed = max(self._lines(text, width) for text, width in zip(cells, widths, strict=True))
         if self.get_y() + needed * height + 2 > self.page_break_trigger:
             self.add_page()
             self.write_in(size, bold=bold)
@@ -97,6 +94,11 @@ class Sheet(FPDF):
             left += width
         self.set_xy(self.l_margin, top + needed * height + 1)
         self.rule()
+
+    def _lines(self, text: str, width: float) -> int:
+        """How many lines a text needs."""
+        lines = self.multi_cell(width, text=text, align="L", dry_run=True, output="LINES")
+        return len(lines) if isinstance(lines, list) else 1
 
     def rule(self) -> None:
         """A thin line across the page."""

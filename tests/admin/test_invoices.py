@@ -67,7 +67,7 @@ def test_order_page_links_its_papers(ours: Tenant, client: Client) -> None:
 
 def test_statement_is_shown_and_downloaded(ours: Tenant, client: Client, now: datetime) -> None:
     client.force_login(ours.staff("reader"))
-    asked = {"operator": ours.operator.pk, "month": f"{now:%Y-%m}", "bap": ours.order.bap_id}
+    asked: dict[str, str | int] = {"operator": ours.operator.pk, "month": f"{now:%Y-%m}", "bap": ours.order.bap_id}
     page = client.get(reverse(SETTLEMENT), asked).content.decode()
     assert ours.order.bap_id in page
     assert "Owed at the end" in page
@@ -82,7 +82,7 @@ def test_statement_of_another_operator_is_no_choice(
     ours: Tenant, theirs: Tenant, client: Client, now: datetime
 ) -> None:
     client.force_login(ours.staff("owner"))
-    asked = {"operator": theirs.operator.pk, "month": f"{now:%Y-%m}", "format": "csv"}
+    asked: dict[str, str | int] = {"operator": theirs.operator.pk, "month": f"{now:%Y-%m}", "format": "csv"}
     answer = client.get(reverse(SETTLEMENT), asked)
     assert answer["Content-Type"].startswith("text/html")
     assert theirs.word not in answer.content.decode()
@@ -91,5 +91,6 @@ def test_statement_of_another_operator_is_no_choice(
 @pytest.mark.parametrize("month", ["2026-13", "x", "2026", ""])
 def test_month_that_is_none_is_refused(month: str, ours: Tenant, client: Client) -> None:
     client.force_login(ours.staff("owner"))
-    answer = client.get(reverse(SETTLEMENT), {"operator": ours.operator.pk, "month": month, "format": "csv"})
+    asked: dict[str, str | int] = {"operator": ours.operator.pk, "month": month, "format": "csv"}
+    answer = client.get(reverse(SETTLEMENT), asked)
     assert answer["Content-Type"].startswith("text/html")

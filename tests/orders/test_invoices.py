@@ -228,24 +228,36 @@ def copied(paper: Invoice, **changes: Any) -> Invoice:
     return Invoice(**(kept | note | changes))
 
 
+def begun(paper: Invoice, kind: PaperKind) -> None:
+    InvoiceSeries.objects.create(operator=paper.operator, kind=kind, year=paper.year, last=1)
+
+
+def unused(paper: Invoice) -> None:
+    begun(paper, K.CREDIT_NOTE)
+    connection.check_constraints()
+
+
+def number_of_none(paper: Invoice) -> None:
+    copied(paper).save()
+
+
+def wrong_lines(paper: Invoice) -> None:
+    begun(paper, K.DEBIT_NOTE)
+    copied(paper, lines=[{"code": "x", "paise": 1}]).save()
+
+
 BREAKS: dict[str, Callable[[Invoice], object]] = {
     "change a paper": lambda paper: Invoice.objects.filter(pk=paper.pk).update(facts={}),
     "delete a paper": lambda paper: Invoice.objects.filter(pk=paper.pk).delete(),
-    "number outside a series": lambda paper: copied(paper).save(),
+    "number outside a series": number_of_none,
     "raise a series by two": lambda paper: InvoiceSeries.objects.filter(operator=paper.operator).update(last=3),
     "lower a series": lambda paper: InvoiceSeries.objects.filter(operator=paper.operator).update(last=0),
     "delete a series": lambda paper: InvoiceSeries.objects.filter(operator=paper.operator).delete(),
     "begin a series with two": lambda paper: InvoiceSeries.objects.create(
         operator=paper.operator, kind=K.CREDIT_NOTE, year=paper.year, last=2
     ),
-    "take a number for nothing": lambda paper: (
-        InvoiceSeries.objects.create(operator=paper.operator, kind=K.CREDIT_NOTE, year=paper.year, last=1),
-        connection.check_constraints(),
-    ),
-    "lines that do not add up": lambda paper: (
-        InvoiceSeries.objects.create(operator=paper.operator, kind=K.DEBIT_NOTE, year=paper.year, last=1),
-        copied(paper, lines=[{"code": "x", "paise": 1}]).save(),
-    ),
+    "take a number for nothing": unused,
+    "lines that do not add up": wrong_lines,
 }
 
 

@@ -106,7 +106,7 @@ def test_business_buyer_is_named_with_its_gstin(tmp_path: Path) -> None:
 
 @needs_poppler
 def test_pages_are_numbered_with_their_total(tmp_path: Path) -> None:
-    text = text_of(invoice_pdf(replace(PAPER, lines=PAPER.lines * 40)), tmp_path)
+    text = text_of(invoice_pdf(replace(PAPER, lines=[*PAPER.lines] * 40)), tmp_path)
     assert [line.strip()[-10:] for line in text.splitlines() if "Page" in line] == [
         "Page 1 / 3",
         "Page 2 / 3",
