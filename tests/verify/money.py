@@ -13,6 +13,7 @@ import random
 import sys
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack
+from multiprocessing import get_context
 
 import django
 
@@ -41,7 +42,7 @@ async def proof(verdict: Verdict, sabotage: str) -> None:
 
 
 def _together(verdict: Verdict, jobs: list[Job]) -> None:
-    with ProcessPoolExecutor(len(jobs)) as pool:
+    with ProcessPoolExecutor(len(jobs), mp_context=get_context("spawn")) as pool:
         for part in pool.map(live, jobs):
             verdict.n += part.n
             verdict.failures += part.failures

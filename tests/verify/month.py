@@ -12,6 +12,7 @@ import sys
 import time
 from concurrent.futures import ProcessPoolExecutor
 from itertools import count
+from multiprocessing import get_context
 
 import django
 
@@ -40,7 +41,7 @@ def _month(rig: Rig, verdict: Verdict, sabotage: str) -> None:
     started = time.monotonic()
     each = max(wanted(20_000) // OPERATORS, 10)
     jobs = [(verdict.seed + place, place, each, sabotage) for place in range(OPERATORS)]
-    with ProcessPoolExecutor(HANDS) as pool:
+    with ProcessPoolExecutor(HANDS, mp_context=get_context("spawn")) as pool:
         for failures in pool.map(business, jobs):
             verdict.failures += failures
     verdict.n = each * OPERATORS

@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from django.db import transaction
 
 from catalog.models import Connector, Operator
+from core.errors import DomainError
 from orders import services as orders
 from orders.models import Order, Quote
 from orders.pricing import MeterPoint
@@ -58,8 +59,15 @@ class Trade:
         for first in range(0, count, BATCH):
             with transaction.atomic():
                 for number in range(first, min(first + BATCH, count)):
-                    self._session(number, MONTH + step * (number // TARIFFS_EACH))
+                    self._lived(number, MONTH + step * (number // TARIFFS_EACH))
         return self.failures
+
+    def _lived(self, number: int, now: datetime) -> None:
+        try:
+            with transaction.atomic():
+                self._session(number, now)
+        except DomainError as refusal:
+            self.failures.append(f"session {number}: {refusal.code}: {refusal.text}")
 
     def _session(self, number: int, now: datetime) -> None:
         connector, tariff = self.shops[number % TARIFFS_EACH]
