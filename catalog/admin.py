@@ -13,7 +13,7 @@ from catalog.acts import EVSE_DEEDS, STATION_DEEDS
 from catalog.columns import EVSE_TONES, column
 from catalog.deeds import DeedsMixin
 from catalog.forms import ConnectorForm, EvseForm, OperatorForm, StationForm, TariffForm
-from catalog.models import Connector, Evse, EvseStatusChange, Operator, OperatorStaff, Station, Tariff
+from catalog.models import Connector, Evse, EvseStatusChange, Operator, OperatorStaff, Station, Tariff, TariffVersion
 from catalog.tariffs import TariffFault, describe
 from catalog.tenancy import Area, LogAdmin, OwnRelatedFilter, TenantAdmin, TenantInline, reach_of
 from catalog.wording import kw
@@ -102,6 +102,25 @@ class TariffAdmin(TenantAdmin):
     @column("Connectors", order="plugs_n")
     def plugs(self, tariff: Any) -> int:
         return int(tariff.plugs_n)
+
+
+@admin.register(TariffVersion)
+class TariffVersionAdmin(LogAdmin):
+    """Every price a tariff ever had or is planned to have."""
+
+    operator_path = "tariff__operator"
+    ordering = ("tariff", "-number")
+    list_display = ("tariff", "number", "in_words", "gst_percent", "valid_from", "planned", "used_at")
+    list_filter = (("tariff", OwnRelatedFilter), "planned")
+    search_fields = ("tariff__name", "tariff__code")
+    list_select_related = ("tariff",)
+
+    @column("Price before tax")
+    def in_words(self, version: TariffVersion) -> str:
+        try:
+            return describe(version.elements, version.currency)
+        except TariffFault as fault:
+            return f"unreadable: {fault}"
 
 
 class EvseInline(TenantInline):

@@ -16,6 +16,7 @@ from catalog.wording import kwh, rupees
 from orders.invoices_admin import InvoiceAdmin as InvoiceAdmin
 from orders.models import Order, OrderEvent, Payment, Quote, Reservation
 from orders.money_admin import RefundAdmin as RefundAdmin
+from orders.overlays_admin import OverlayAdmin as OverlayAdmin
 from orders.payments_admin import CollectionAdmin as CollectionAdmin
 from orders.rules_admin import CancellationRuleAdmin as CancellationRuleAdmin
 from orders.rules_admin import DeadlineAdmin as DeadlineAdmin

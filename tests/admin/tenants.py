@@ -17,9 +17,12 @@ from orders.models import (
     CancellationRule,
     Collection,
     Consent,
+    CouponUse,
     MoneyRules,
     Order,
+    Overlay,
     PaymentReference,
+    QuoteRules,
     Refund,
     ReservationRules,
 )
@@ -76,6 +79,7 @@ def make_tenant(word: str, now: datetime) -> Tenant:
     tenant.rows = [operator, tariff, station, evse, connector, change, order, session, inbox, outbox, ticket, *others]
     tenant.rows += [order.quotes.get(), order.payment, order.reservations.get(), *order.events.all()]
     tenant.rows += _contract(order, word, now)
+    tenant.rows += [tariff.versions.get(), *_overlays(order, word, now)]
     paper = issue_paper(order, order.quotes.get(), now=now)
     assert paper is not None
     tenant.rows.append(paper)
@@ -116,6 +120,15 @@ def _paid(order: Order, word: str, now: datetime) -> list[Model]:
         payer=order.bap_id, reference=f"{word}-utr", order=order, claimed_at=now
     )
     return [collection, reference]
+
+
+def _overlays(order: Order, word: str, now: datetime) -> list[Model]:
+    operator = order.operator
+    coupon = Overlay.objects.create(operator=operator, kind="coupon", code=f"{word}-10", name=f"{word} ten", value=-10)
+    use = CouponUse.objects.create(
+        overlay=coupon, order=order, number=1, customer=f"{word}-customer", customer_number=1, at=now
+    )
+    return [coupon, use, QuoteRules.objects.create(operator=operator)]
 
 
 def _order(connector: Connector, word: str, now: datetime) -> Order:
