@@ -28,6 +28,7 @@ ACTIONS = {
     CANCELLED: "on_cancel",
     "changed": "on_update",
     "moved": "on_update",
+    "price-changed": "on_update",
     "charger-out": "on_update",
 }
 # While a request waits for the station, these steps are told by its answer alone.

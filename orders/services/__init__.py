@@ -3,6 +3,7 @@
 from orders.estimates import Vehicle
 from orders.selectors import cancellation_terms, refund_terms
 from orders.services.adjusting import correct_bill
+from orders.services.announcing import announce_price_change
 from orders.services.approve import approve_order, decline_order
 from orders.services.auditing import check_books
 from orders.services.cancel import cancel_order, cancellation_quote
@@ -40,6 +41,7 @@ __all__ = [
     "Said",
     "Vehicle",
     "Wish",
+    "announce_price_change",
     "approve_order",
     "approve_refund",
     "ask_refund",

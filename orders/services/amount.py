@@ -60,6 +60,12 @@ def quote_rules(connector: Connector) -> QuoteRules:
     return QuoteRules.objects.filter(operator_id=operator_id).first() or QuoteRules(operator_id=operator_id)
 
 
+def change_terms(connector: Connector) -> dict[str, str | int]:
+    """Whether a price quoted here may change later, and how long before it is told: kept with the quote."""
+    rules = quote_rules(connector)
+    return {"price_change": rules.price_change, "notice_s": rules.notice_s}
+
+
 def basis_in_words(amount: Amount, *, energy_wh: int, power_w: int, currency: str) -> str:
     """On which basis an energy was worked out; empty where it was asked for as such."""
     if amount.basis or amount.kind == KINDS.ENERGY:

@@ -20,7 +20,7 @@ from orders.estimates import Vehicle, charging_power_w, vehicle_from
 from orders.models import Order, Reservation
 from orders.overlays import rows as overlay_rows
 from orders.pricing import Price, Terms, assumed, energy_for_amount, energy_in_time, price, time_for_energy
-from orders.services.amount import QUANTITY_PATH, Amount, basis_in_words, wanted_amount
+from orders.services.amount import QUANTITY_PATH, Amount, basis_in_words, change_terms, wanted_amount
 from orders.services.holds import BUFFER_S, LIVE, busy, wanted_range
 from orders.services.overlaying import Asker, Standing, standing, with_overlays
 from orders.services.rules import order_rules
@@ -142,6 +142,7 @@ def plan_for(wish: Wish, *, now: datetime, order_id: int | None = None) -> Plan:
         "basis": basis_in_words(amount, energy_wh=energy_wh, power_w=power_w, currency=terms.currency),
         "power_w": power_w,
         "duration_s": time_for_energy(energy_wh, power_w),
+        **change_terms(connector),
     }
     return Plan(
         connector=connector,

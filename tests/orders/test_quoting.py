@@ -14,7 +14,7 @@ from catalog.versions import plan_version
 from core.errors import Invalid, NotAllowed, NotFound
 from orders.models import CouponUse, Member, Order, Overlay, QuoteRules
 from orders.selectors import bill_price, current_quote
-from orders.services import Said, Vehicle, cancel_order, confirm_order, init_order, select_offer
+from orders.services import Said, Vehicle, announce_price_change, cancel_order, confirm_order, init_order, select_offer
 from orders.services.expire import expire_due
 from tests.factories.orders import ELEMENTS, NOW, a_confirm, a_wish, an_init, connector_on_sale
 
@@ -191,3 +191,40 @@ def test_a_finder_fee_is_kept_with_the_payment_within_limits() -> None:
     assert (order.payment.finder_fee_type, order.payment.finder_fee) == ("percent", Decimal("2.50"))
     with pytest.raises(NotAllowed, match="at most 10 %"):
         init_order(**an_init(connector, transaction_id=order.transaction_id, finder_fee=("amount", Decimal(100))))
+
+
+def booked(connector: Connector, **more: Any) -> Order:
+    wish: dict[str, Any] = {"starts_at": NOW + 3 * HOUR, "ends_at": NOW + 4 * HOUR, "payment_type": "ON-FULFILLMENT"}
+    order = init_order(**an_init(connector, **(wish | more)))
+    return confirm_order(**a_confirm(order, payment_status="NOT-PAID"))
+
+
+def make_dearer(connector: Connector) -> None:
+    assert connector.tariff is not None
+    connector.tariff.elements = [{"price_components": [{"type": "ENERGY", "price": "25.00"}]}]
+    connector.tariff.save()
+
+
+def test_a_promised_price_is_guaranteed_by_default() -> None:
+    connector = connector_on_sale()
+    order = booked(connector)
+    make_dearer(connector)
+    with pytest.raises(NotAllowed, match="guarantees the price"):
+        announce_price_change(order.pk, now=NOW, actor="test")
+    assert current_quote(order).total_paise == 23_600
+
+
+def test_a_price_that_may_change_is_told_before_it_applies() -> None:
+    connector = connector_on_sale()
+    QuoteRules.objects.create(operator=connector.evse.station.operator, price_change="announced", notice_s=7_200)
+    order = booked(connector)
+    make_dearer(connector)
+    with pytest.raises(NotAllowed, match="less than"):
+        announce_price_change(order.pk, now=NOW + 2 * HOUR, actor="test")
+    for _ in range(2):
+        announce_price_change(order.pk, now=NOW, actor="test")
+    event = order.events.get(kind="price-changed")
+    assert (event.public, event.data["from_paise"], event.data["to_paise"]) == (True, 23_600, 29_500)
+    assert (current_quote(order).total_paise, current_quote(order).tariff["version"]) == (29_500, 2)
+    order.payment.refresh_from_db()
+    assert order.payment.amount_paise == 29_500

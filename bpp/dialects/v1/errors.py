@@ -44,6 +44,7 @@ ERROR_CODES = {
     "consent-differs": "40000",
     "cancel-forbidden": "50001",
     "update-forbidden": "50002",
+    "price-guaranteed": "50002",
     "start-code": "50002",
     "booking-limit": "50000",
     "station-closed": "40002",
