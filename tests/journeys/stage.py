@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import json
 import os
@@ -71,15 +72,17 @@ class Stage:
         async with self.buyer.http.get(url, params=query) as response:
             return await response.json()
 
-    def set_rules(self, charger: Charger, **rules: Any) -> None:
+    async def set_rules(self, charger: Charger, **rules: Any) -> None:
         """Put the operator's rules for one station in place: `booking` and `cancellation`."""
         file = self.folder / f"rules-{charger.station_id}.json"
         file.write_text(json.dumps(rules))
-        self.rig.manage("set_rules", str(file), "--operator", OPERATOR, "--station", charger.station_id)
+        named = ("--operator", OPERATOR, "--station", charger.station_id)
+        # In a thread: the registry and the buyer apps answer from this very loop.
+        await asyncio.to_thread(self.rig.manage, "set_rules", str(file), *named)
 
-    def operate(self, code: str) -> str:
+    async def operate(self, code: str) -> str:
         """Let the operator act through the product's own services: Python text for `manage.py shell`."""
-        return self.rig.manage("shell", "-v", "0", "-c", code)
+        return await asyncio.to_thread(self.rig.manage, "shell", "-v", "0", "-c", code)
 
     def rows(self, query: str, *values: Any) -> list[tuple[Any, ...]]:
         """Rows of the provider's own tables, for what no callback tells."""

@@ -45,7 +45,7 @@ async def test_fault_before_energy_flowed_cancels_with_full_refund(stage: Stage,
 
 
 async def test_fault_while_the_driver_is_on_the_way_cancels_with_full_refund(stage: Stage, trip: Trip) -> None:
-    stage.set_rules(trip.charger, booking={"on_failure": "cancel"})
+    await stage.set_rules(trip.charger, booking={"on_failure": "cancel"})
     await trip.book()
     await stage.supplier("fault", stationId=trip.charger.station_id, slotNumber=1)
     await told_refund(trip)

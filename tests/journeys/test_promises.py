@@ -68,7 +68,7 @@ async def told(trip: Trip, action: str) -> Received:
 
 
 async def test_cancelling_within_the_free_time_costs_nothing(stage: Stage, trip: Trip) -> None:
-    stage.set_rules(trip.charger, booking={"free_cancel_s": 3600}, cancellation=TIERS)
+    await stage.set_rules(trip.charger, booking={"free_cancel_s": 3600}, cancellation=TIERS)
     await trip.book("10")
     cancelled = await trip.answer(trip.buyer.cancel(trip.transaction_id))
     assert money(cancelled) == (-PAID, Decimal(0))
@@ -81,7 +81,7 @@ async def test_cancelling_within_the_free_time_costs_nothing(stage: Stage, trip:
 async def test_cancelling_costs_by_the_time_before_the_start(
     stage: Stage, trip: Trip, hours: float, refund: str, fee: str
 ) -> None:
-    stage.set_rules(trip.charger, cancellation=TIERS)
+    await stage.set_rules(trip.charger, cancellation=TIERS)
     confirmed = await trip.book("10", window=booked(hours))
     fees = [term["cancellation_fee"] for term in confirmed.order["cancellation_terms"]]
     assert fees[1:3] == [{"percentage": "25"}, {"amount": {"value": "150.00", "currency": "INR"}}]
@@ -92,7 +92,7 @@ async def test_cancelling_costs_by_the_time_before_the_start(
 
 
 async def test_after_the_start_only_what_was_delivered_is_paid(stage: Stage, trip: Trip) -> None:
-    stage.set_rules(trip.charger, cancellation=TIERS)
+    await stage.set_rules(trip.charger, cancellation=TIERS)
     await trip.charge("10")
     await trip.until_energy()
     for descriptor in (SOFT, None):
@@ -106,7 +106,7 @@ async def test_after_the_start_only_what_was_delivered_is_paid(stage: Stage, tri
 
 
 async def test_driver_who_does_not_come_pays_the_no_show_fee(stage: Stage, trip: Trip) -> None:
-    stage.set_rules(trip.charger, booking={"grace_s": 1, "no_show_after_s": 2}, cancellation=TIERS)
+    await stage.set_rules(trip.charger, booking={"grace_s": 1, "no_show_after_s": 2}, cancellation=TIERS)
     await trip.book("10")
     closed = await told(trip, "on_cancel")
     assert (closed.order["status"], closed.state) == ("CANCELLED", "no-show")
@@ -115,9 +115,9 @@ async def test_driver_who_does_not_come_pays_the_no_show_fee(stage: Stage, trip:
 
 
 async def test_closing_the_station_gives_everything_back(stage: Stage, trip: Trip) -> None:
-    stage.set_rules(trip.charger, cancellation=TIERS)
+    await stage.set_rules(trip.charger, cancellation=TIERS)
     await trip.book("10", window=booked(1))
-    stage.operate(
+    await stage.operate(
         "from django.utils import timezone; from bpp.acts import close_evses; from catalog.models import Evse; "
         f"close_evses(list(Evse.objects.filter(station__code='{trip.charger.station_id}')), text='Flood', "
         "now=timezone.now(), actor='desk')"
@@ -129,12 +129,12 @@ async def test_closing_the_station_gives_everything_back(stage: Stage, trip: Tri
 
 
 async def test_order_waits_for_approval_and_is_ready_then(stage: Stage, trip: Trip) -> None:
-    stage.set_rules(trip.charger, booking={"mode": "provisional"})
+    await stage.set_rules(trip.charger, booking={"mode": "provisional"})
     confirmed = await trip.book("10")
     assert (confirmed.order["status"], confirmed.state) == ("ACTIVE", "order-pending-approval")
     assert "approval-by" in remarks(confirmed)
     assert refusal(await trip.start()) == "40001"
-    stage.operate(
+    await stage.operate(
         "from django.utils import timezone; from orders.models import Order; "
         "from orders.services import approve_order; "
         f"approve_order(Order.objects.get(code='{trip.order_id}').pk, now=timezone.now(), actor='desk')"
@@ -145,7 +145,7 @@ async def test_order_waits_for_approval_and_is_ready_then(stage: Stage, trip: Tr
 
 
 async def test_order_that_nobody_approves_is_refunded(stage: Stage, trip: Trip) -> None:
-    stage.set_rules(trip.charger, booking={"mode": "provisional", "approval_s": 1}, cancellation=TIERS)
+    await stage.set_rules(trip.charger, booking={"mode": "provisional", "approval_s": 1}, cancellation=TIERS)
     await trip.book("10")
     declined = await told(trip, "on_cancel")
     assert (declined.state, money(declined)) == ("order-cancelled", (-PAID, Decimal(0)))
@@ -176,7 +176,7 @@ async def test_booked_time_moves_where_it_is_free(new_trip: NewTrip, charger: Ch
 
 
 async def test_start_code_opens_the_charger_once(stage: Stage, trip: Trip) -> None:
-    stage.set_rules(trip.charger, booking={"start_code": True})
+    await stage.set_rules(trip.charger, booking={"start_code": True})
     confirmed = await trip.book("10")
     code = confirmed.order["fulfillments"][0]["stops"][0]["authorization"]["token"]
     assert refusal(await trip.start()) == "50002"
@@ -212,7 +212,7 @@ async def test_customer_is_asked_and_answers_with_another_charger(stage: Stage, 
 
 
 async def test_customer_who_does_not_answer_pays_nothing(stage: Stage, trip: Trip) -> None:
-    stage.set_rules(trip.charger, booking={"answer_s": 1}, cancellation=TIERS)
+    await stage.set_rules(trip.charger, booking={"answer_s": 1}, cancellation=TIERS)
     await trip.book("10")
     await stage.supplier("fault", stationId=trip.charger.station_id, slotNumber=1)
     closed = await told(trip, "on_cancel")
