@@ -212,8 +212,8 @@ def _news(raw: bytes, event_id: str) -> News:
     if not isinstance(told, dict) or not isinstance(told.get("payload"), dict):
         raise WebhookRefused("the body is no event with a payload")
     link, payment, order, refund = (_entity(told, kind) for kind in ("payment_link", "payment", "order", "refund"))
-    seconds = told.get("created_at")
-    whole = isinstance(seconds, int) and 0 < seconds < 1 << 33
+    created = told.get("created_at")
+    seconds = created if isinstance(created, int) and 0 < created < 1 << 33 else 0
     return News(
         event_id=event_id[:64] or hashlib.sha256(raw).hexdigest()[:40],
         kind=_text(told, "event")[:60],
@@ -223,7 +223,7 @@ def _news(raw: bytes, event_id: str) -> News:
         payment_ref=(_text(payment, "id") or _text(refund, "payment_id"))[:64],
         reference=(_text(link, "reference_id") or _text(order, "receipt"))[:64],
         refund_ref=_text(refund, "id")[:64],
-        happened_at=datetime.fromtimestamp(seconds, UTC) if whole else None,
+        happened_at=datetime.fromtimestamp(seconds, UTC) if seconds else None,
     )
 
 

@@ -80,9 +80,9 @@ def test_capture_is_told_by_on_status(talk: Talk, gateway: ToyGateway) -> None:
     gateway.after(minutes=20)
     gateway.work()
     tell()
-    rows = OutboxMessage.objects.filter(answers=None).order_by("id")
+    rows = list(OutboxMessage.objects.filter(answers=None).order_by("id"))
     assert len(talk.told()) == before + 1
-    assert (rows.last().action, payment_in(content(rows.last()))["status"]) == ("on_status", "PAID")  # type: ignore[union-attr]  # counted
+    assert (rows[-1].action, payment_in(content(rows[-1]))["status"]) == ("on_status", "PAID")
     assert all(row.verdicts == [] for row in rows)
 
 
