@@ -152,9 +152,7 @@ class Migration(migrations.Migration):
                 ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
                 (
                     "earliest_s",
-                    models.PositiveIntegerField(
-                        default=30 * 86_400, help_text="How long before its start at most, s."
-                    ),
+                    models.PositiveIntegerField(default=30 * 86_400, help_text="How long before its start at most, s."),
                 ),
                 (
                     "latest_s",
@@ -310,9 +308,7 @@ class Migration(migrations.Migration):
                 ),
                 (
                     "fee_paise",
-                    models.PositiveBigIntegerField(
-                        blank=True, help_text="Tax included; at most the total.", null=True
-                    ),
+                    models.PositiveBigIntegerField(blank=True, help_text="Tax included; at most the total.", null=True),
                 ),
                 ("reason_required", models.BooleanField(default=True)),
                 ("refund_eligible", models.BooleanField(default=True)),
@@ -394,9 +390,7 @@ class Migration(migrations.Migration):
                 ),
             ],
             options={
-                "indexes": [
-                    models.Index(condition=Q(("done_at__isnull", True)), fields=["at"], name="deadline_open")
-                ],
+                "indexes": [models.Index(condition=Q(("done_at__isnull", True)), fields=["at"], name="deadline_open")],
                 "constraints": [models.UniqueConstraint(fields=("order", "kind"), name="deadline_once_per_kind")],
             },
         ),

@@ -19,7 +19,10 @@ def new_token() -> str:
 
 
 class Collection(models.Model):
-    """Money we collect for an order: asked for on a link, held or taken by the provider. At most one an order waits for its payer."""
+    """Money we collect for an order: asked for on a link, held or taken by the provider.
+
+    At most one of an order waits for its payer.
+    """
 
     class State(models.TextChoices):
         WAITING = "waiting", "Not due yet"

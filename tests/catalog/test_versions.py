@@ -20,13 +20,13 @@ DEARER: list[dict[str, Any]] = [{"price_components": [{"type": "ENERGY", "price"
 
 
 def test_a_new_tariff_has_its_first_version() -> None:
-    tariff = TariffFactory()
+    tariff = TariffFactory.create()
     version = tariff.versions.get()
     assert (version.number, version.valid_from, version.elements) == (1, None, FLAT_RATE)
 
 
 def test_a_change_of_prices_makes_a_version_and_other_changes_do_not() -> None:
-    tariff = TariffFactory()
+    tariff = TariffFactory.create()
     tariff.name = "Another name"
     tariff.save()
     assert tariff.versions.count() == 1
@@ -47,13 +47,13 @@ def test_a_change_of_prices_makes_a_version_and_other_changes_do_not() -> None:
     ],
 )
 def test_every_field_of_the_price_makes_a_version(field: str, value: object) -> None:
-    tariff = TariffFactory()
+    tariff = TariffFactory.create()
     Tariff.objects.filter(pk=tariff.pk).update(**{field: value})
     assert getattr(tariff.versions.get(number=2), field) == value
 
 
 def test_a_stale_copy_saved_again_makes_a_version_of_its_own() -> None:
-    tariff = TariffFactory()
+    tariff = TariffFactory.create()
     stale = Tariff.objects.get(pk=tariff.pk)
     tariff.elements = DEARER
     tariff.save()
@@ -66,13 +66,13 @@ def test_a_stale_copy_saved_again_makes_a_version_of_its_own() -> None:
     "change", [{"elements": DEARER}, {"gst_percent": 5}, {"number": 7}, {"valid_from": NOW}, {"planned": True}]
 )
 def test_a_version_is_never_changed(change: dict[str, Any]) -> None:
-    tariff = TariffFactory()
+    tariff = TariffFactory.create()
     with pytest.raises(IntegrityError, match="stays as it is"), transaction.atomic():
         tariff.versions.update(**change)
 
 
 def test_a_used_version_stays_and_so_does_its_tariff() -> None:
-    tariff = TariffFactory()
+    tariff = TariffFactory.create()
     mark_used(tariff.pk, 1, now=NOW)
     mark_used(tariff.pk, 1, now=NOW + timedelta(days=1))
     assert tariff.versions.get().used_at == NOW
@@ -81,12 +81,12 @@ def test_a_used_version_stays_and_so_does_its_tariff() -> None:
 
 
 def test_an_unused_tariff_can_go() -> None:
-    TariffFactory().delete()
+    TariffFactory.create().delete()
     assert not TariffVersion.objects.exists()
 
 
 def test_a_planned_version_holds_from_its_moment_and_is_promoted_then() -> None:
-    tariff = TariffFactory()
+    tariff = TariffFactory.create()
     from_at = NOW + timedelta(hours=1)
     plan_version(tariff.pk, valid_from=from_at, prices={"elements": DEARER}, now=NOW)
     assert in_force(tariff, from_at - timedelta(microseconds=1)).elements == FLAT_RATE
@@ -101,7 +101,7 @@ def test_a_planned_version_holds_from_its_moment_and_is_promoted_then() -> None:
 
 
 def test_several_planned_versions_come_in_their_order() -> None:
-    tariff = TariffFactory()
+    tariff = TariffFactory.create()
     for hours, price in ((2, "30.00"), (1, "25.00")):
         elements = [{"price_components": [{"type": "ENERGY", "price": price, "step_size": 1}]}]
         plan_version(tariff.pk, valid_from=NOW + timedelta(hours=hours), prices={"elements": elements}, now=NOW)
@@ -111,7 +111,7 @@ def test_several_planned_versions_come_in_their_order() -> None:
 
 
 def test_a_planned_version_can_be_withdrawn_until_it_is_quoted() -> None:
-    tariff = TariffFactory()
+    tariff = TariffFactory.create()
     first = plan_version(tariff.pk, valid_from=NOW + timedelta(hours=1), prices={"elements": DEARER}, now=NOW)
     withdraw_version(first.pk)
     second = plan_version(tariff.pk, valid_from=NOW + timedelta(hours=1), prices={"elements": DEARER}, now=NOW)
@@ -123,11 +123,11 @@ def test_a_planned_version_can_be_withdrawn_until_it_is_quoted() -> None:
 
 def test_the_version_in_force_cannot_be_withdrawn() -> None:
     with pytest.raises(NotAllowed):
-        withdraw_version(TariffFactory().versions.get().pk)
+        withdraw_version(TariffFactory.create().versions.get().pk)
 
 
 def test_plans_that_cannot_be_are_refused() -> None:
-    tariff = TariffFactory()
+    tariff = TariffFactory.create()
     with pytest.raises(Invalid):
         plan_version(tariff.pk, valid_from=NOW, prices={"elements": DEARER}, now=NOW)
     with pytest.raises(Invalid):

@@ -27,9 +27,7 @@ class Command(BaseCommand):
         parser.add_argument("--bap", required=True, help="the buyer app's subscriber id")
         parser.add_argument("--rupees", required=True, type=Decimal, help="what arrived, for instance 12345.60")
         parser.add_argument("--reference", required=True, help="the bank's id of the transfer")
-        parser.add_argument(
-            "--until", required=True, type=date.fromisoformat, help="refunds told before it count"
-        )
+        parser.add_argument("--until", required=True, type=date.fromisoformat, help="refunds told before it count")
 
     def handle(
         self, *args: Any, operator: str, bap: str, rupees: Decimal, reference: str, until: date, **options: Any
