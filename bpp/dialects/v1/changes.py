@@ -48,18 +48,20 @@ def item(order: dict[str, Any], reader: Reader) -> str:
 
 def _tagged(order: dict[str, Any], reader: Reader, *, group: str, code: str) -> str:
     """The value of a tag; in `group` or one without a code, empty `group`: in any."""
-    found = (value for name, tag, value in _tags(order, reader) if tag == code and (not group or name in {group, ""}))
-    return next(found, "")
+    for name, tag, entry, at in _tags(order, reader):
+        if tag == code and (not group or name in {group, ""}):
+            return reader.text(entry, "value", at, limit=1000)
+    return ""
 
 
-def _tags(order: dict[str, Any], reader: Reader) -> Iterator[tuple[str, str, str]]:
-    """Group, code and value of each tag on the order and its fulfilments."""
+def _tags(order: dict[str, Any], reader: Reader) -> Iterator[tuple[str, str, dict[str, Any], str]]:
+    """Each tag on the order and its fulfilments, after the codes of its group and its own, before its place."""
     places = [(_ORDER, order), *reader.rows(order, "fulfillments", _ORDER)]
     for place, node in places:
         for where, row in reader.rows(node, "tags", place):
             name = _code(row, where, reader)
             for at, entry in reader.rows(row, "list", where):
-                yield name, _code(entry, at, reader), reader.text(entry, "value", at, limit=1000)
+                yield name, _code(entry, at, reader), entry, at
 
 
 def _code(node: dict[str, Any], where: str, reader: Reader) -> str:

@@ -43,7 +43,7 @@ def said(order: dict[str, Any], reader: Reader) -> Said:
         person=_person(order, reader),
     )
     for node, where in _places(order, reader):
-        for group_code, code, value, path in _tags(node, where, reader):
+        for group_code, code, value, path in _tags(node, where, reader, of=_GROUPS | _VEHICLES):
             if group_code in _GROUPS and value and value not in found.groups:
                 found = replace(found, groups=(*found.groups, value[:64]))
             elif group_code in _VEHICLES:
@@ -54,8 +54,8 @@ def said(order: dict[str, Any], reader: Reader) -> Said:
 def finder_fee(payment: dict[str, Any], where: str, reader: Reader) -> tuple[str, Decimal]:
     """What the buyer app asks to keep: `percent` or `amount`, and how much; empty and 0 where it asks for nothing."""
     kind, value, at = "", Decimal(0), f"{where}.tags"
-    for group_code, code, text, path in _tags(payment, where, reader):
-        if group_code not in _FEES or not text:
+    for _, code, text, path in _tags(payment, where, reader, of=_FEES):
+        if not text:
             continue
         if code.endswith("type"):
             kind = "percent" if words.fold(text).startswith("percent") else "amount"
@@ -103,11 +103,11 @@ def _places(order: dict[str, Any], reader: Reader) -> Iterator[tuple[dict[str, A
         yield item, where
 
 
-def _tags(node: dict[str, Any], where: str, reader: Reader) -> Iterator[_Tag]:
-    """Every tag of a node: its group's code, its own, its value, and where it stands."""
+def _tags(node: dict[str, Any], where: str, reader: Reader, *, of: frozenset[str]) -> Iterator[_Tag]:
+    """Every tag of a node's groups `of` these codes: its group's code, its own, its value, and where it stands."""
     for at, row in reader.rows(node, "tags", where):
         group_code = _code(row, at, reader)
-        for path, entry in reader.rows(row, "list", at):
+        for path, entry in reader.rows(row, "list", at) if group_code in of else ():
             yield group_code, _code(entry, path, reader), reader.text(entry, "value", path), path
 
 
