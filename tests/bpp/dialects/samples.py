@@ -19,6 +19,7 @@ from bpp.messages import (
     ErrorReply,
     FeeTerm,
     Line,
+    OfferView,
     OrderReply,
     OrderView,
     PaymentView,
@@ -31,8 +32,12 @@ from bpp.messages import (
     Reason,
     ReasonsReply,
     RefundTerm,
+    RefundView,
+    Remark,
     Reply,
     SupportReply,
+    TermsDocument,
+    TermsView,
     TrackReply,
     Window,
 )
@@ -171,6 +176,41 @@ INITIATED = replace(
     created_at=None,
     updated_at=None,
 )
+OFFERED = OfferView("LAKE10", "Ten per cent off at the lake")
+CHARGES = (
+    FeeTerm("payment-completed", Decimal("0"), until_s=3600, until=NOW),
+    FeeTerm("payment-completed", None, reason_required=False, amount=inr("50.00")),
+)
+ASKED = TermsView(
+    "https://bpp.voltbazaar.example/terms/t",
+    (
+        TermsDocument("volt-one-service", "service", "Terms of service", 3, "a" * 64, required=True, declarable=True),
+        TermsDocument(
+            "volt-one-privacy", "privacy", "Privacy", 1, "b" * 64, required=False, accepted_at=NOW, accepted_by="form"
+        ),
+    ),
+    asking=True,
+    outstanding=True,
+)
+UPI = replace(
+    PAYMENT,
+    collected_by="BPP",
+    status="NOT-PAID",
+    reference="",
+    paid_at=None,
+    address="voltone@upi.example",
+    finder_fee_type="percent",
+    finder_fee=Decimal("2.50"),
+)
+SENT = RefundView(
+    id="rf-1",
+    amount=inr("161.07"),
+    state="sent",
+    reason="cancelled",
+    at=NOW,
+    until=NOW + timedelta(days=10),
+)
+RETURNED = replace(SENT, id="rf-2", amount=inr("5.00"), state="done", reason="goodwill", reference="UTR-1")
 CALLBACKS: dict[str, tuple[str, Reply]] = {
     "on_select": ("on_select", OrderReply(replace(DRAFT, alternatives=(OTHER_PLUG,)))),
     "on_init": ("on_init", OrderReply(INITIATED)),
@@ -200,6 +240,31 @@ CALLBACKS: dict[str, tuple[str, Reply]] = {
     ),
     "cancellation_reasons": ("cancellation_reasons", ReasonsReply((Reason("5", "Plans changed"),))),
     "rating_categories": ("rating_categories", CategoriesReply(("Item", "Order", "Fulfillment", "Provider"))),
+    "on_init_terms": (
+        "on_init",
+        OrderReply(replace(INITIATED, offers=(OFFERED,), payment=UPI, fees=CHARGES, terms=ASKED)),
+    ),
+    "on_status_paid": (
+        "on_status",
+        OrderReply(
+            replace(
+                CONFIRMED,
+                start_code="4711",
+                remarks=(Remark("basis", "battery"), Remark("estimated-duration", "PT40M")),
+                alternatives=(OTHER_PLUG, replace(PLUG, item_id="IN*VBZ*E0101*2", number="2")),
+                payment=replace(PAYMENT, refunds=(SENT, RETURNED)),
+            )
+        ),
+    ),
+    "on_confirm_instead": (
+        "on_confirm",
+        ErrorReply(
+            "connector-busy",
+            "The connector is taken until 07:30; choose another one.",
+            "order.items[0].id",
+            alternatives=(OTHER_PLUG, replace(PLUG, provider=replace(PROVIDER, id="volt-two"))),
+        ),
+    ),
     "on_confirm_error": (
         "on_confirm",
         ErrorReply("quote-expired", "The quote ran out at 06:15; select again.", "order.quote"),

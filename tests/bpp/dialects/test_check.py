@@ -131,8 +131,19 @@ def test_our_own_faults_are_found() -> None:
 
 
 def test_callback_with_message_and_error_is_a_fault_of_ours() -> None:
-    document = {**built("on_confirm"), "error": built("on_confirm_error")["error"]}
-    assert [note.path for note in v1.check_own("on_confirm", document)] == ["$"]
+    document = {**built("on_status"), "error": built("on_confirm_error")["error"]}
+    assert [note.path for note in v1.check_own("on_status", document)] == ["$"]
+
+
+def test_refusal_may_offer_a_draft_and_nothing_else() -> None:
+    document = built("on_confirm_instead")
+    assert v1.check_own("on_confirm", document) == ()
+    document["message"]["order"]["quote"] = built("on_confirm")["message"]["order"]["quote"]
+    document["message"]["order"]["type"] = "DEFAULT"
+    assert {note.path for note in v1.check_own("on_confirm", document)} == {
+        "$.message.order",
+        "$.message.order.type",
+    }
 
 
 def test_unknown_callback_is_no_callback_of_ours() -> None:

@@ -101,10 +101,6 @@ def test_single_objects_count_as_lists() -> None:
     assert len(notes) == 3
 
 
-def test_offers_are_read() -> None:
-    assert read("select", "message.order.offers", [{"id": "night"}])[0].offers == ("night",)
-
-
 @pytest.mark.parametrize(
     ("stops", "window"),
     [

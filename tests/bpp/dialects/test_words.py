@@ -73,6 +73,14 @@ def test_power_ratings(text: str, power_w: int | None) -> None:
     assert words.power_w(text) == power_w
 
 
+@pytest.mark.parametrize(
+    ("text", "energy_wh"),
+    [("40kWh", 40_000), ("40.5 kwh", 40_500), ("40000WH", 40_000), ("2.4", 2400), (".5kWh", 500), ("4MWh", None)],
+)
+def test_energies(text: str, energy_wh: int | None) -> None:
+    assert words.energy_wh(text) == energy_wh
+
+
 @given(st.decimals(min_value=0, max_value=10**9, places=3))
 def test_plain_numbers_read_back(value: Decimal) -> None:
     assert words.number(words.plain(value)) == value

@@ -123,7 +123,7 @@ _PAYMENT = thing(
         "params": thing(
             "parameters",
             {"amount": _DECIMAL, "currency": text("a currency")},
-            {"transaction_id": text("the payer's transaction id")},
+            {"transaction_id": text("the payer's transaction id"), "virtual_payment_address": text("a UPI address")},
             closed=True,
         ),
     },
