@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from copy import copy
 from datetime import datetime
 from typing import Any
@@ -22,6 +22,16 @@ def in_force(tariff: Tariff, at: datetime) -> Tariff:
     """The tariff with the prices that hold at a moment, as far as they are known today; not to be saved."""
     planned = tariff.versions.filter(planned=True, valid_from__lte=at).order_by("-valid_from", "-number").first()
     return tariff if planned is None else with_prices_of(planned, tariff)
+
+
+def in_force_at_each(tariff: Tariff, moments: Sequence[datetime]) -> list[Tariff]:
+    """The tariff as it will be at each of the moments, as `in_force` says, read at once; not to be saved."""
+    planned = list(tariff.versions.filter(planned=True).order_by("valid_from", "number"))
+    found = []
+    for at in moments:
+        begun = [version for version in planned if version.valid_from is not None and version.valid_from <= at]
+        found.append(with_prices_of(begun[-1], tariff) if begun else tariff)
+    return found
 
 
 def with_prices_of(version: TariffVersion, tariff: Tariff) -> Tariff:

@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 
 from django.db.models import Q, QuerySet
 
-from catalog.models import Connector, Evse
+from catalog.models import Connector, Evse, Tariff
 from catalog.tariffs import NoTariff, TariffFault, price_at
 from core.errors import NotFound
 from core.money import Money, from_paise
@@ -194,9 +194,12 @@ def alternatives(
     return _nearest(connector, free)[:limit]
 
 
-def price_per_kwh(connector: Connector, at: datetime) -> Money | None:
-    """What one kWh costs at a connector at a moment, before tax; None where its tariff does not say."""
-    tariff = connector.tariff
+def price_per_kwh(connector: Connector, at: datetime, *, tariff: Tariff | None = None) -> Money | None:
+    """What one kWh costs at a connector at a moment, before tax; None where its tariff does not say.
+
+    `tariff` is the connector's as it will be then, where that is not how it is now.
+    """
+    tariff = tariff or connector.tariff
     if tariff is None:
         return None
     try:

@@ -7,6 +7,8 @@ from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from catalog.models import Connector
+from catalog.versions import in_force_at_each
 from core.errors import NotFound
 from orders.selectors import connector_by_item, price_per_kwh
 from orders.services.wish import ITEM_PATH, Plan, Wish, plan_for
@@ -56,5 +58,13 @@ def preview(wish: Wish, *, operator_ids: frozenset[int] | None, now: datetime) -
     plan = plan_for(wish, now=now)
     zone = ZoneInfo(connector.evse.station.time_zone)
     midnight = plan.begins_at.astimezone(zone).replace(hour=0, minute=0, second=0, microsecond=0)
-    found = (price_per_kwh(plan.connector, midnight + timedelta(hours=hour)) for hour in range(HOURS))
-    return Preview(plan, midnight, tuple(None if price is None else f"{price.amount:.2f}" for price in found))
+    return Preview(plan, midnight, _week(plan.connector, [midnight + timedelta(hours=hour) for hour in range(HOURS)]))
+
+
+def _week(connector: Connector, hours: list[datetime]) -> tuple[str | None, ...]:
+    """The price of a kWh in each hour, by the version of the tariff that will hold then."""
+    if connector.tariff is None:
+        return (None,) * len(hours)
+    tariffs = in_force_at_each(connector.tariff, hours)
+    found = (price_per_kwh(connector, at, tariff=tariff) for at, tariff in zip(hours, tariffs, strict=True))
+    return tuple(None if price is None else f"{price.amount:.2f}" for price in found)
