@@ -58,6 +58,13 @@ NAVIGATION: list[dict[str, Any]] = [
             _item("EVSEs", "electrical_services", "catalog_evse"),
             _item("Connectors", "power", "catalog_connector"),
             _item("Tariffs", "sell", "catalog_tariff"),
+            _item("Tariff versions", "history", "catalog_tariffversion"),
+            {
+                "title": "Price preview",
+                "icon": "calculate",
+                "link": reverse_lazy("admin:orders_quote_preview"),
+                "permission": for_operators,
+            },
             _item("Operators", "apartment", "catalog_operator"),
             _item("Staff", "badge", "catalog_operatorstaff"),
         ],

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from django import forms
+from typing import Any
 
-from catalog import services
+from django import forms
+from django.utils import timezone
+
+from catalog import services, versions
 from catalog.deeds import Act, Deed
-from catalog.models import Evse, Station
+from catalog.forms import VersionForm
+from catalog.models import Evse, Station, Tariff
+from catalog.tenancy import Area
 
 
 class StatusForm(forms.Form):
@@ -31,6 +36,21 @@ def _set_status(act: Act) -> str:
 
 def _missing(station: Station) -> list[str]:
     return services.publish_faults(station)
+
+
+def _plan_version(act: Act) -> str:
+    prices = {name: value for name, value in act.answers.items() if name in versions.PRICES}
+    planned = versions.plan_version(act.row.pk, valid_from=act.answers["valid_from"], prices=prices, now=act.now)
+    return f"{planned} takes over at {timezone.localtime(planned.valid_from):%d %b %Y, %H:%M}."
+
+
+def _withdraw_version(act: Act) -> str:
+    versions.withdraw_version(act.row.pk)
+    return f"{act.row} is withdrawn; it was never quoted."
+
+
+def _prices_now(tariff: Tariff) -> dict[str, Any]:
+    return {name: getattr(tariff, name) for name in versions.PRICES}
 
 
 STATION_DEEDS: tuple[Deed, ...] = (
@@ -61,5 +81,29 @@ EVSE_DEEDS: tuple[Deed, ...] = (
         _set_status,
         form=StatusForm,
         icon="sensors",
+    ),
+)
+TARIFF_DEEDS: tuple[Deed, ...] = (
+    Deed(
+        "plan-version",
+        "New version from a date",
+        "Which prices hold from when on? What is quoted until then for a later start is priced by them already.",
+        _plan_version,
+        form=VersionForm,
+        icon="event_upcoming",
+        area=Area.OPERATOR,
+        initial=_prices_now,
+    ),
+)
+VERSION_DEEDS: tuple[Deed, ...] = (
+    Deed(
+        "withdraw",
+        "Withdraw",
+        "Take this planned version back? The prices before it go on.",
+        _withdraw_version,
+        when=lambda version: version.planned and version.used_at is None,
+        destructive=True,
+        icon="undo",
+        area=Area.OPERATOR,
     ),
 )

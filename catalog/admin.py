@@ -7,9 +7,10 @@ from typing import Any, ClassVar
 from django.contrib import admin
 from django.db.models import Count, Q, QuerySet
 from django.http import HttpRequest
+from django.urls import reverse
 from unfold.contrib.filters.admin import ChoicesDropdownFilter
 
-from catalog.acts import EVSE_DEEDS, STATION_DEEDS
+from catalog.acts import EVSE_DEEDS, STATION_DEEDS, TARIFF_DEEDS, VERSION_DEEDS
 from catalog.columns import EVSE_TONES, column
 from catalog.deeds import DeedsMixin
 from catalog.forms import ConnectorForm, EvseForm, OperatorForm, StationForm, TariffForm
@@ -79,9 +80,34 @@ class OperatorStaffAdmin(TenantAdmin):
     has_change_permission = has_delete_permission = has_add_permission
 
 
+def _in_words(prices: Tariff | TariffVersion) -> str:
+    try:
+        return describe(prices.elements, prices.currency)
+    except TariffFault as fault:
+        return f"unreadable: {fault}"
+
+
+class VersionInline(TenantInline):
+    """The versions of a tariff, to be read; their own pages withdraw them."""
+
+    model = TariffVersion
+    operator_path = "tariff__operator"
+    staff_may: ClassVar[frozenset[str]] = frozenset()
+    fields = readonly_fields = ("number", "in_words", "gst_percent", "valid_from", "planned", "used_at")
+    ordering = ("-number",)
+    verbose_name_plural = "versions"
+
+    @column("Price before tax")
+    def in_words(self, version: TariffVersion) -> str:
+        return _in_words(version)
+
+
 @admin.register(Tariff)
-class TariffAdmin(TenantAdmin):
+class TariffAdmin(DeedsMixin, TenantAdmin):
     form = TariffForm
+    deeds = TARIFF_DEEDS
+    inlines = (VersionInline,)
+    change_form_outer_before_template = "admin/preview_link.html"
     ordering = ("name", "id")
     list_display = ("name", "code", "operator", "in_words", "gst_percent", "green", "plugs")
     list_filter = (("operator", OwnRelatedFilter), "green")
@@ -94,10 +120,7 @@ class TariffAdmin(TenantAdmin):
 
     @column("Price before tax")
     def in_words(self, tariff: Tariff) -> str:
-        try:
-            return describe(tariff.elements, tariff.currency)
-        except TariffFault as fault:
-            return f"unreadable: {fault}"
+        return _in_words(tariff)
 
     @column("Connectors", order="plugs_n")
     def plugs(self, tariff: Any) -> int:
@@ -105,9 +128,10 @@ class TariffAdmin(TenantAdmin):
 
 
 @admin.register(TariffVersion)
-class TariffVersionAdmin(LogAdmin):
+class TariffVersionAdmin(DeedsMixin, LogAdmin):
     """Every price a tariff ever had or is planned to have."""
 
+    deeds = VERSION_DEEDS
     operator_path = "tariff__operator"
     ordering = ("tariff", "-number")
     list_display = ("tariff", "number", "in_words", "gst_percent", "valid_from", "planned", "used_at")
@@ -117,10 +141,10 @@ class TariffVersionAdmin(LogAdmin):
 
     @column("Price before tax")
     def in_words(self, version: TariffVersion) -> str:
-        try:
-            return describe(version.elements, version.currency)
-        except TariffFault as fault:
-            return f"unreadable: {fault}"
+        return _in_words(version)
+
+    def page_of(self, row: Any) -> str:
+        return reverse("admin:catalog_tariff_change", args=[row.tariff_id])
 
 
 class EvseInline(TenantInline):
@@ -231,6 +255,7 @@ class EvseAdmin(DeedsMixin, TenantAdmin):
 class ConnectorAdmin(TenantAdmin):
     form = ConnectorForm
     operator_path = "evse__station__operator"
+    change_form_outer_before_template = "admin/preview_link.html"
     ordering = ("item_id",)
     list_display = ("item_id", "station", "standard", "current", "power", "vehicle", "tariff", "active")
     list_filter = ("active", ("current", ChoicesDropdownFilter), "standard", ("tariff", OwnRelatedFilter))

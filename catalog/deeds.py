@@ -16,7 +16,7 @@ from django.template.response import TemplateResponse
 from django.urls import path, reverse
 from django.utils import timezone
 
-from catalog.tenancy import AnyAdmin
+from catalog.tenancy import AnyAdmin, Area, operator_id_of, reach_of
 from core.errors import DomainError, OutsideError
 
 
@@ -36,7 +36,10 @@ class Act:
 
 @dataclass(frozen=True, slots=True)
 class Deed:
-    """One thing an operator may do to one row; `do` calls the service and returns what to tell the operator."""
+    """One thing an operator may do to one row; `do` calls the service and returns what to tell the operator.
+
+    Who may write to the row may do it or, where `area` is named, who may write to that area; `initial` fills the form.
+    """
 
     name: str
     title: str
@@ -47,6 +50,8 @@ class Deed:
     destructive: bool = False
     icon: str = "bolt"
     warnings: Callable[[Any], list[str]] = field(default=lambda row: [])
+    area: Area | None = None
+    initial: Callable[[Any], dict[str, Any]] = field(default=lambda row: {})
 
 
 class DeedsMixin(AnyAdmin):
@@ -59,6 +64,13 @@ class DeedsMixin(AnyAdmin):
         """Whether the user may do deeds to this row; the tenant and platform rules answer."""
         allowed: bool = super().may_act(request, obj)  # type: ignore[misc]  # the rules stand beside us
         return allowed
+
+    def may_do(self, request: HttpRequest, row: Any, deed: Deed) -> bool:
+        """Whether the user may do this deed to this row."""
+        if deed.area is None:
+            return self.may_act(request, row)
+        path_to_operator: str = getattr(self, "operator_path", "operator")
+        return reach_of(request.user).may_write(deed.area, operator_id_of(row, path_to_operator))
 
     def get_urls(self) -> list[Any]:
         info = self.opts.app_label, self.opts.model_name
@@ -75,10 +87,9 @@ class DeedsMixin(AnyAdmin):
 
     def open_deeds(self, request: HttpRequest, row: Model) -> list[dict[str, Any]]:
         """The deeds that this user may do to `row` now, with their addresses."""
-        if not self.may_act(request, row):
-            return []
         name = f"admin:{self.opts.app_label}_{self.opts.model_name}_deed"
-        return [{"deed": deed, "url": reverse(name, args=[row.pk, deed.name])} for deed in self.deeds if deed.when(row)]
+        mine = (deed for deed in self.deeds if self.may_do(request, row, deed) and deed.when(row))
+        return [{"deed": deed, "url": reverse(name, args=[row.pk, deed.name])} for deed in mine]
 
     def deed_view(self, request: HttpRequest, object_id: str, name: str) -> HttpResponse:
         """GET asks, POST acts; a row of another operator does not exist here."""
@@ -86,22 +97,27 @@ class DeedsMixin(AnyAdmin):
         deed = next((deed for deed in self.deeds if deed.name == name), None)
         if row is None or deed is None:
             raise Http404
-        if not self.may_act(request, row):
+        if not self.may_do(request, row, deed):
             raise PermissionDenied
-        form = deed.form(request.POST if request.method == "POST" else None)
+        form = deed.form(request.POST if request.method == "POST" else None, initial=deed.initial(row))
         if request.method != "POST" or not form.is_valid():
             return self._ask(request, row, deed, form)
-        self._act(request, deed, Act(row, f"staff:{request.user.get_username()}", timezone.now(), form.cleaned_data))
-        return HttpResponseRedirect(self.page_of(row))
+        act = Act(row, f"staff:{request.user.get_username()}", timezone.now(), form.cleaned_data)
+        return self._act(request, deed, act, form)
 
-    def _act(self, request: HttpRequest, deed: Deed, act: Act) -> None:
+    def _act(self, request: HttpRequest, deed: Deed, act: Act, form: forms.Form) -> HttpResponse:
+        """Do it; a refusal that names a field of the form is shown there, any other on the row's page."""
         try:
             told = deed.do(act)
         except (DomainError, OutsideError) as refusal:
+            if isinstance(refusal, DomainError) and refusal.path in form.fields:
+                form.add_error(refusal.path, refusal.text)
+                return self._ask(request, act.row, deed, form)
             messages.error(request, f"{deed.title}: {refusal.text}")
-            return
-        self.log_change(request, act.row, told)
-        messages.success(request, told)
+        else:
+            self.log_change(request, act.row, told)
+            messages.success(request, told)
+        return HttpResponseRedirect(self.page_of(act.row))
 
     def _ask(self, request: HttpRequest, row: Model, deed: Deed, form: forms.Form) -> HttpResponse:
         context = {

@@ -66,8 +66,10 @@ class StationForm(StationBase):
             self.add_error("opening_times", str(fault))
 
 
-class TariffForm(TariffBase):
-    """A tariff; its elements must be readable by the rule that prices with them."""
+class _Prices(forms.BaseForm):
+    """Prices must be readable by the rule that prices with them."""
+
+    cleaned_data: dict[str, Any]
 
     def clean_elements(self) -> Any:
         elements = self.cleaned_data["elements"]
@@ -89,6 +91,28 @@ class TariffForm(TariffBase):
         except TariffFault as fault:
             raise forms.ValidationError(str(fault)) from fault
         return limit.row() if limit else None
+
+
+class TariffForm(_Prices, TariffBase):
+    """A tariff."""
+
+
+class VersionForm(_Prices, forms.Form):
+    """The prices that a tariff will have from a moment on."""
+
+    valid_from = forms.DateTimeField(
+        label="From",
+        widget=forms.DateTimeInput(attrs={"type": "datetime-local"}),
+        help_text="By the clock of India; later than now.",
+    )
+    elements = forms.JSONField(
+        widget=forms.Textarea(attrs={"rows": 12}), help_text="OCPI 2.2.1 tariff elements, prices before tax."
+    )
+    gst_percent = forms.DecimalField(label="GST, %", min_value=0, max_value=100, max_digits=5, decimal_places=2)
+    min_price = forms.JSONField(
+        required=False, help_text='The least a session costs: {"excl_vat": "50.00", "incl_vat": "59.00"}.'
+    )
+    max_price = forms.JSONField(required=False, help_text="The most a session costs, in the same form.")
 
 
 class EvseForm(EvseBase):
