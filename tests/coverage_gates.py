@@ -20,6 +20,8 @@ WHOLE = (
     "bpp/dialects/",
     "orders/states.py",
     "orders/pricing/",
+    "orders/overlays.py",
+    "orders/estimates.py",
     "catalog/tariffs/",
     "catalog/taxes.py",
     "fulfillment/states.py",
