@@ -65,8 +65,10 @@ def select_offer(
     wanted = (operator_code, item_id, quantity_kind, quantity, evse_uid, starts_at, ends_at)
     wish = Wish(*wanted, bap_id=bap_id, said=said or Said())
     plan = plan_for(wish, now=now, order_id=order.pk if order is not None else None)
-    order = order or _create(plan, bap_id=bap_id, transaction_id=transaction_id, context=context, now=now)
-    _apply(order, plan, context=context)
+    if order is None:
+        order = _create(plan, bap_id=bap_id, transaction_id=transaction_id, context=context, now=now)
+    else:
+        _apply(order, plan, context=context)
     _check_bookable(order, now=now)
     check_free(order, now=now)
     release(order, now=now)
@@ -116,11 +118,12 @@ def init_order(
         if order is None:
             order = _create(plan, bap_id=bap_id, transaction_id=transaction_id, context=context, now=now)
             _save_draft(order, now=now)
-        _apply(order, plan, context=context)
+        else:
+            _apply(order, plan, context=context)
         quote = _offer(order, plan, now)
     else:
         quote = _renewed(order, kept, wish, now)
-    order.rules = promised(order.connector)
+        order.rules = promised(order.connector)
     _check_bookable(order, now=now)
     check_free(order, now=now)
     order.billing, order.customer, order.context = billing, customer, context
@@ -167,18 +170,20 @@ def _create(plan: Plan, *, bap_id: str, transaction_id: str, context: dict[str, 
     if made is None:
         raise RuntimeError("the order vanished between its insertion and its lock")
     _refuse_promised(made)
-    _apply(made, plan, context=context)
+    _apply(made, plan, context=context, rules=order.rules)
     return made
 
 
-def _apply(order: Order, plan: Plan, *, context: dict[str, Any]) -> None:
+def _apply(order: Order, plan: Plan, *, context: dict[str, Any], rules: dict[str, Any] | None = None) -> None:
+    """Write the plan into the order; `rules` where they were read for it a moment ago."""
     order.connector = plan.connector
     order.operator = plan.connector.evse.station.operator
     order.quantity_kind, order.quantity = plan.quantity_kind, plan.quantity
     order.energy_wh = plan.price.energy_wh
     order.starts_at, order.ends_at = plan.starts_at, plan.ends_at
     order.asked = plan.asked
-    order.context, order.rules = context, promised(plan.connector)
+    order.context = context
+    order.rules = promised(plan.connector) if rules is None else rules
 
 
 def _check_bookable(order: Order, *, now: datetime) -> None:
