@@ -7,6 +7,7 @@ ledger, refunds, invoices and notes with each other. SABOTAGE is float or edit_i
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import sys
 import time
@@ -27,7 +28,7 @@ SETTINGS = {
     "BOOK_AHEAD_DAYS": "40",
 }
 OPERATORS = 4
-HANDS = 2
+HANDS = min(OPERATORS, max(2, os.cpu_count() or 2))
 
 
 async def proof(verdict: Verdict, sabotage: str) -> None:
@@ -67,6 +68,7 @@ def business(job: tuple[int, int, int, str]) -> list[str]:
     from tests.verify import sabotage as switches
     from tests.verify.trade import Trade
 
+    gc.freeze()  # what the imports left stays for good, and need not be looked through again
     factories._numbers = count(place * 1_000_000 + 1)  # processes must not make the same ids
 
     if sabotage:

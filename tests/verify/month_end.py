@@ -21,6 +21,18 @@ from tests.verify.trade import BUYERS, MONTH
 
 END = MONTH + timedelta(days=35)
 EARNED = ("revenue", "fees", "cgst", "sgst", "utgst", "igst")
+# What came in, what was earned less what the customer still owes, what is to go back, what is held: for each order.
+PURSES = """
+SELECT leg.order_id,
+  coalesce(sum(paise) FILTER (WHERE account IN ('cash', 'bap-receivable', 'authorised')
+    AND kind IN ('charge', 'hold', 'release')), 0),
+  -coalesce(sum(paise) FILTER (WHERE account IN
+    ('revenue', 'fees', 'cgst', 'sgst', 'utgst', 'igst', 'goodwill', 'customer-receivable')), 0),
+  -coalesce(sum(paise) FILTER (WHERE account = 'refunds-due' AND kind = 'refund'), 0),
+  -coalesce(sum(paise) FILTER (WHERE account = 'held'), 0)
+FROM orders_posting AS leg JOIN orders_journal AS whole ON whole.id = leg.journal_id
+WHERE leg.order_id IS NOT NULL GROUP BY 1
+"""
 
 
 class Bank(Psp):
@@ -79,6 +91,7 @@ def _ledger(verdict: Verdict) -> None:
         )
         debits, credits, postings, journals = (int(value or 0) for value in cursor.fetchone() or (0, 0, 0, 0))
     stand = purse_of(rows)
+    _each_order(verdict)
     owed = sum(paise for account, _, paise in rows if account == Account.BAP)
     if debits != credits:
         verdict.fail(f"debits {debits} are not credits {credits}")
@@ -100,6 +113,17 @@ def _ledger(verdict: Verdict) -> None:
         "earned_paise": -sum(paise for account, _, paise in rows if account in EARNED),
         "goodwill_paise": sum(paise for account, _, paise in rows if account == Account.GOODWILL),
     }
+
+
+def _each_order(verdict: Verdict) -> None:
+    """paid = captured + refunded + held for every order by itself, from the postings alone."""
+    with connection.cursor() as cursor:
+        cursor.execute(PURSES)
+        rows = cursor.fetchall()
+    for order_id, paid, captured, refunded, held in rows:
+        if paid != captured + refunded + held or held:
+            verdict.fail(f"order {order_id}: paid {paid} is not captured {captured} + refunded {refunded}, {held} held")
+    verdict.figures["orders_with_money"] = len(rows)
 
 
 def _papers(verdict: Verdict) -> None:

@@ -88,6 +88,8 @@ class Trade:
         status = "NOT-PAID" if later else "PAID"
         order = orders.confirm_order(**a_confirm(order, payment_status=status, reference=reference, now=now))
         ending = self.dice.choices(list(ENDINGS), list(ENDINGS.values()))[0]
+        if later and ending == "goodwill":
+            ending = "whole"  # a gift goes back from what was paid, and nothing was
         if ending in {"cancelled", "closed"}:
             by: By = "CONSUMER" if ending == "cancelled" else "PROVIDER"
             orders.cancel_order(order_id=order.pk, by=by, reason_id="5", now=now + timedelta(minutes=3), actor="month")
