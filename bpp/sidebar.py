@@ -62,7 +62,7 @@ NAVIGATION: list[dict[str, Any]] = [
             {
                 "title": "Price preview",
                 "icon": "calculate",
-                "link": reverse_lazy("admin:orders_quote_preview"),
+                "link": reverse_lazy("price-preview"),
                 "permission": for_operators,
             },
             _item("Operators", "apartment", "catalog_operator"),

@@ -6,6 +6,7 @@ from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
 
 from bpp import api, entrance, explorer, views
 from orders import api as orders_api
+from orders.preview_admin import preview_page
 
 urlpatterns = [
     path("", views.home, name="home"),
@@ -27,5 +28,6 @@ urlpatterns = [
         admin.site.admin_view(explorer.conversation_detail),
         name="messages-detail",
     ),
+    path("admin/price-preview/", admin.site.admin_view(preview_page), name="price-preview"),
     path("admin/", admin.site.urls),
 ]

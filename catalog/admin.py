@@ -118,6 +118,14 @@ class TariffAdmin(DeedsMixin, TenantAdmin):
         rows: QuerySet[Tariff] = super().get_queryset(request).annotate(plugs_n=Count("connectors"))
         return rows
 
+    def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
+        """A tariff's versions go with it, unless one was quoted."""
+        deletable, counts, lacking, protected = super().get_deleted_objects(objs, request)
+        quoted = TariffVersion.objects.filter(tariff__in=objs, used_at__isnull=False).count()
+        if quoted:
+            protected = [*protected, f"{quoted} version{'s' if quoted > 1 else ''}: quoted, so this stays on record."]
+        return deletable, counts, lacking - {TariffVersion._meta.verbose_name}, protected
+
     @column("Price before tax")
     def in_words(self, tariff: Tariff) -> str:
         return _in_words(tariff)

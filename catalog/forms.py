@@ -110,9 +110,15 @@ class VersionForm(_Prices, forms.Form):
     )
     gst_percent = forms.DecimalField(label="GST, %", min_value=0, max_value=100, max_digits=5, decimal_places=2)
     min_price = forms.JSONField(
-        required=False, help_text='The least a session costs: {"excl_vat": "50.00", "incl_vat": "59.00"}.'
+        required=False,
+        widget=forms.Textarea(attrs={"rows": 2}),
+        help_text='The least a session costs: {"excl_vat": "50.00", "incl_vat": "59.00"}.',
     )
-    max_price = forms.JSONField(required=False, help_text="The most a session costs, in the same form.")
+    max_price = forms.JSONField(
+        required=False,
+        widget=forms.Textarea(attrs={"rows": 2}),
+        help_text="The most a session costs, in the same form.",
+    )
 
 
 class EvseForm(EvseBase):

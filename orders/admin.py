@@ -7,7 +7,6 @@ from typing import Any, ClassVar
 from django.contrib import admin
 from django.db.models import OuterRef, QuerySet, Subquery
 from django.http import HttpRequest
-from django.urls import path
 from unfold.contrib.filters.admin import ChoicesDropdownFilter, RangeDateTimeFilter
 
 from catalog.columns import column
@@ -19,7 +18,6 @@ from orders.models import Order, OrderEvent, Payment, Quote, Reservation
 from orders.money_admin import RefundAdmin as RefundAdmin
 from orders.overlays_admin import OverlayAdmin as OverlayAdmin
 from orders.payments_admin import CollectionAdmin as CollectionAdmin
-from orders.preview_admin import preview_page
 from orders.rules_admin import CancellationRuleAdmin as CancellationRuleAdmin
 from orders.rules_admin import DeadlineAdmin as DeadlineAdmin
 from orders.rules_admin import ReservationRulesAdmin as ReservationRulesAdmin
@@ -114,10 +112,6 @@ class QuoteAdmin(LogAdmin):
     list_select_related = ("order",)
     ordering = ("-created_at",)
     change_form_outer_before_template = "admin/quote_lines.html"
-
-    def get_urls(self) -> list[Any]:
-        view = self.admin_site.admin_view(preview_page)
-        return [path("preview/", view, name="orders_quote_preview"), *super().get_urls()]
 
     @column("Kind", order="kind", tones=QUOTE_TONES)
     def what(self, quote: Quote) -> tuple[str, str]:

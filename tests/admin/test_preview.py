@@ -11,17 +11,17 @@ from django.contrib.auth.models import User
 from django.test import Client
 from django.urls import reverse
 
-from catalog.models import Connector, Station, Tariff
+from catalog.models import Connector, Station
 from catalog.versions import plan_version
 from catalog.wording import rupees
 from orders.models import Order, Overlay
 from orders.selectors import current_quote
 from orders.services import Said, select_offer
 from tests.admin.tenants import Tenant
-from tests.factories.orders import a_wish
+from tests.factories.orders import a_wish, connector_on_sale
 
 pytestmark = pytest.mark.django_db
-PAGE = "/admin/orders/quote/preview/"
+PAGE = "/admin/price-preview/"
 STANDING = {"type": "PARKING_TIME", "price": "60.00"}
 
 
@@ -37,15 +37,14 @@ def signed_in(ours: Tenant, client: Client) -> Client:
 
 def test_the_page_the_api_and_the_quote_agree_to_the_paisa(ours: Tenant, signed_in: Client) -> None:
     prices = [{"price_components": [{"type": "ENERGY", "price": "17.77", "step_size": 1}]}]
-    Tariff.objects.filter(pk=ours.connector.tariff_id).update(elements=prices)
+    connector = connector_on_sale(operator=ours.operator, elements=prices)
     Overlay.objects.create(operator=ours.operator, kind="coupon", code="TEN", name="Ten off", value=Decimal(-10))
     orders_n = Order.objects.count()
-    shown = ask(signed_in, ours.connector, kwh="12.345", coupon="ten")
-    wish = {"item_id": ours.connector.item_id, "energy_wh": 12_345, "coupon": "TEN"}
+    shown = ask(signed_in, connector, kwh="12.345", coupon="ten")
+    wish = {"item_id": connector.item_id, "energy_wh": 12_345, "coupon": "TEN"}
     answer = signed_in.post("/api/quotes/preview", wish, content_type="application/json").json()
     assert (shown.status_code, Order.objects.count()) == (200, orders_n)
-    ours.connector.refresh_from_db()
-    asked = a_wish(ours.connector, quantity=12_345, said=Said(offers=("TEN",)), now=datetime.now(UTC))
+    asked = a_wish(connector, quantity=12_345, said=Said(offers=("TEN",)), now=datetime.now(UTC))
     quote = current_quote(select_offer(**asked))
     assert shown.context["plan"].price.total.paise == quote.total_paise == int(Decimal(answer["total"]) * 100)
     assert shown.context["lines"] == quote.lines
@@ -57,7 +56,7 @@ def test_the_page_the_api_and_the_quote_agree_to_the_paisa(ours: Tenant, signed_
 
 def test_standing_and_minutes_and_money_agree_with_the_api(ours: Tenant, signed_in: Client) -> None:
     prices = [{"price_components": [{"type": "ENERGY", "price": "17.77", "step_size": 1}, STANDING]}]
-    Tariff.objects.filter(pk=ours.connector.tariff_id).update(elements=prices)
+    ours.operator.tariffs.update(elements=prices)
     for mine, sent in (({"minutes": "25"}, {"minutes": 25}), ({"rupees": "250.50"}, {"paise": 25_050})):
         shown = ask(signed_in, ours.connector, idle_minutes="30", **mine)
         wish = {"item_id": ours.connector.item_id, "idle_minutes": 30, **sent}
@@ -69,7 +68,7 @@ def test_standing_and_minutes_and_money_agree_with_the_api(ours: Tenant, signed_
 def test_the_week_is_a_table_by_day_and_hour(ours: Tenant, signed_in: Client) -> None:
     night = {"price_components": [{"type": "ENERGY", "price": "9.50"}], "restrictions": {"end_time": "06:00"}}
     day = {"price_components": [{"type": "ENERGY", "price": "18.00"}], "restrictions": {"start_time": "06:00"}}
-    Tariff.objects.filter(pk=ours.connector.tariff_id).update(elements=[night, day])
+    ours.operator.tariffs.update(elements=[night, day])
     Station.objects.update(time_zone="Asia/Dubai")
     tomorrow = f"{datetime.now(UTC) + timedelta(days=1):%Y-%m-%d}"
     shown = ask(signed_in, ours.connector, kwh="30", starts_at=f"{tomorrow}T05:30")
@@ -152,8 +151,8 @@ def test_anothers_connector_and_tariff_do_not_exist(ours: Tenant, theirs: Tenant
     assert refused.status_code == 404
     assert "of yours is known" in refused.context["form"].errors["item_id"][0]
     assert theirs.operator.name not in refused.content.decode()
-    for kind, pk in (("connector", theirs.connector.pk), ("tariff", theirs.connector.tariff_id), ("tariff", "x")):
-        assert signed_in.get(PAGE, {kind: pk}).status_code == 404
+    for kind, pk in (("connector", theirs.connector.pk), ("tariff", theirs.operator.tariffs.get().pk), ("tariff", "x")):
+        assert signed_in.get(PAGE, {kind: str(pk)}).status_code == 404
 
 
 def test_nobody_else_may_ask(ours: Tenant, client: Client) -> None:

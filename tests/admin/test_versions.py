@@ -137,3 +137,16 @@ def test_anothers_tariff_and_version_do_not_exist(
         assert client.get(address).status_code == 404
         assert client.post(address, answers(tomorrow)).status_code == 404
     assert TariffVersion.objects.filter(pk=planned.pk).exists()
+
+
+def test_a_tariff_goes_with_its_versions_unless_one_was_quoted(ours: Tenant, client: Client, now: datetime) -> None:
+    client.force_login(ours.staff("owner"))
+    unused, quoted = (
+        Tariff.objects.create(operator=ours.operator, code=code, name=code, elements=DEARER) for code in ("U-1", "Q-1")
+    )
+    mark_used(quoted.pk, 1, now=now)
+    for tariff in (unused, quoted):
+        client.post(reverse("admin:catalog_tariff_delete", args=[tariff.pk]), {"post": "yes"})
+    assert set(Tariff.objects.filter(code__in=["U-1", "Q-1"])) == {quoted}
+    page = client.get(reverse("admin:catalog_tariff_delete", args=[quoted.pk])).content.decode()
+    assert "1 version: quoted, so this stays on record." in page
