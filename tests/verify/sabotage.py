@@ -158,13 +158,14 @@ def edit_in_place() -> None:
         first = Journal.objects.filter(order=order, kind=Journal.Kind.CAPTURE).order_by("pk").first()
         if first is None:
             return post(order, quote, now=now, actor=actor)
-        with connection.cursor() as cursor:
-            cursor.execute("ALTER TABLE orders_posting DISABLE TRIGGER posting_append_only")
         first.postings.filter(account="revenue").update(paise=-quote.total_paise)
         return first
 
     post = books.earned
     _replace(books, "earned", earned)
+    # Now and not at the first edit: there, postings that wait for their commit would forbid it.
+    with connection.cursor() as cursor:
+        cursor.execute("ALTER TABLE orders_posting DISABLE TRIGGER posting_append_only")
 
 
 SWITCHES: dict[str, Callable[[], None]] = {

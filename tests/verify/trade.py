@@ -6,7 +6,7 @@ import random
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
-from django.db import transaction
+from django.db import DatabaseError, transaction
 
 from catalog.models import Connector, Operator
 from core.errors import DomainError
@@ -57,9 +57,12 @@ class Trade:
         """`count` sessions spread over the month; what went wrong."""
         step = timedelta(days=DAYS) / max(count // TARIFFS_EACH, 1)
         for first in range(0, count, BATCH):
-            with transaction.atomic():
-                for number in range(first, min(first + BATCH, count)):
-                    self._lived(number, MONTH + step * (number // TARIFFS_EACH))
+            try:
+                with transaction.atomic():
+                    for number in range(first, min(first + BATCH, count)):
+                        self._lived(number, MONTH + step * (number // TARIFFS_EACH))
+            except DatabaseError as refusal:  # what the database sees only at the commit
+                self.failures.append(f"sessions from {first}: {str(refusal).splitlines()[0]}")
         return self.failures
 
     def _lived(self, number: int, now: datetime) -> None:
