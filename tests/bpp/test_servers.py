@@ -31,7 +31,7 @@ async def test_wsgi_server_reaches_the_pages(settings: Any, tables: None) -> Non
 def test_clock_rings_only_tasks_that_exist() -> None:
     app.loader.import_default_modules()
     wanted = {entry["task"] for entry in app.conf.beat_schedule.values()}
-    assert wanted == {"process", "deliver", "advance", "expire"}
+    assert wanted == {"process", "deliver", "advance", "expire", "collect", "refund"}
     assert wanted <= set(app.tasks)
 
 

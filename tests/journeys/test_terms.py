@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 import pytest
@@ -19,19 +20,19 @@ pytestmark = [
 ]
 
 
-def publish(stage: Stage, charger: Charger, folder: Path, kind: str, text: str) -> None:
+async def publish(stage: Stage, charger: Charger, folder: Path, kind: str, text: str) -> None:
+    """Beside the event loop, in which the sandbox's servers answer."""
     file = folder / f"{kind}.txt"
     file.write_text(text, encoding="utf-8")
-    stage.rig.manage(
-        "publish_terms", "--operator", OPERATOR, "--kind", kind, "--station", charger.station_id, "--en", str(file)
-    )
+    words = ("--operator", OPERATOR, "--kind", kind, "--station", charger.station_id, "--en", str(file))
+    await asyncio.to_thread(stage.rig.manage, "publish_terms", *words)
 
 
 async def test_customer_agrees_on_the_form_and_then_charges(
     stage: Stage, trip: Trip, charger: Charger, tmp_path: Path
 ) -> None:
-    publish(stage, charger, tmp_path, "general", "Park only while you charge.")
-    publish(stage, charger, tmp_path, "privacy", "We keep your order as long as tax law demands.")
+    await publish(stage, charger, tmp_path, "general", "Park only while you charge.")
+    await publish(stage, charger, tmp_path, "privacy", "We keep your order as long as tax law demands.")
     await trip.select("20")
     offered = (await trip.init()).order
     refused = await trip.confirm()
@@ -41,7 +42,7 @@ async def test_customer_agrees_on_the_form_and_then_charges(
 
     assert await trip.buyer.agree(trip.transaction_id, language="kn") == ["agree-service", "agree-privacy"]
     assert await trip.buyer.agree(trip.transaction_id) == []
-    publish(stage, charger, tmp_path, "general", "Park only while you charge, and not on the pavement.")
+    await publish(stage, charger, tmp_path, "general", "Park only while you charge, and not on the pavement.")
     assert "version 2" in str((await trip.confirm()).error)
     assert await trip.buyer.agree(trip.transaction_id) == ["agree-service"]
 
@@ -67,7 +68,7 @@ async def test_customer_agrees_on_the_form_and_then_charges(
 async def test_buyer_page_lets_the_customer_agree_before_it_confirms(
     stage: Stage, trip: Trip, charger: Charger, tmp_path: Path
 ) -> None:
-    publish(stage, charger, tmp_path, "general", "Park only while you charge.")
+    await publish(stage, charger, tmp_path, "general", "Park only while you charge.")
     await trip.select("20")
     await trip.init()
     confirm = BuyerApi(trip.buyer, Surroundings()).actions["confirm"]

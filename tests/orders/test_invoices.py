@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import string
 import threading
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -23,6 +24,7 @@ from orders.services.refunds import approve_refund, ask_refund, finish_refund
 from tests.factories.orders import NOW, active_order, connector_on_sale
 
 GSTIN = "29AAGCB7383J1Z4"
+DIGITS = string.digits + string.ascii_uppercase
 K = PaperKind
 
 
@@ -31,7 +33,7 @@ def registered(connector: Connector, *, state: str = "Karnataka") -> Connector:
     operator = connector.evse.station.operator
     Operator.objects.filter(pk=operator.pk).update(
         gstin=GSTIN, state_code="29", legal_name="Example Charging Private Limited", address="1 MG Road, Bengaluru",
-        invoice_prefix=f"{operator.pk % 36 ** 2:02X}"[:2],
+        invoice_prefix=DIGITS[operator.pk // 36 % 36] + DIGITS[operator.pk % 36],
     )  # fmt: skip
     connector.evse.station.state = state
     connector.evse.station.save()
