@@ -102,7 +102,8 @@ async def test_after_the_start_only_what_was_delivered_is_paid(stage: Stage, tri
     delivered = energy_wh(charging_details(final.order)["energy-delivered"]) or 0
     assert bill_faults(final.order) == []
     energy = (Decimal(delivered) * 20 / 1000).quantize(Decimal("0.01"))
-    assert lines_of(final.order)["total"] == energy + (energy * 18 / 100).quantize(Decimal("0.01"))
+    half_of_the_tax = (energy * 9 / 100).quantize(Decimal("0.01"))
+    assert lines_of(final.order)["total"] == energy + 2 * half_of_the_tax
 
 
 async def test_driver_who_does_not_come_pays_the_no_show_fee(stage: Stage, trip: Trip) -> None:
