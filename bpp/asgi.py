@@ -18,8 +18,12 @@ from django.core.asgi import get_asgi_application
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "bpp.settings")
 # Each request has a thread of its own here: connections kept by threads would pile up, so they come from a pool.
-os.environ.setdefault("DB_POOL", "1")
+# The choice is this process's alone: whatever it starts decides for itself.
+_chosen = os.environ.get("DB_POOL")
+os.environ["DB_POOL"] = _chosen or "1"
 django_application = get_asgi_application()
+if _chosen is None:
+    del os.environ["DB_POOL"]
 
 # Only now: these need Django's apps.
 from django.conf import settings  # noqa: E402
