@@ -25,7 +25,8 @@ import orjson
 
 from bpp import signing
 from bpp.dialects.v1 import catalog as wire
-from bpp.messages import Charger, Circle, Place, Plug, Provider, Window
+from bpp.messages import Circle, Window
+from bpp.replies import Charger, Place, Plug, Provider
 from catalog.search import Found, Index, Offer, Query
 from core.money import Money
 

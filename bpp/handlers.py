@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from bpp import messages as m
-from bpp import showing
+from bpp import replies, showing
 from core.errors import DomainError, Invalid, NotAllowed, NotFound, Unavailable
 from fulfillment import services as fulfillment
 from orders import selectors as order_selectors
@@ -43,7 +43,7 @@ class Wait:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    reply: m.Reply
+    reply: replies.Reply
     touched: Touched | None = None
     wait: Wait | None = None
 
@@ -61,7 +61,7 @@ def handle(request: m.Request, caller: m.Caller, *, now: datetime) -> Outcome:
 class Taken(Unavailable):
     """The connector is taken or down; `others` could be ordered instead, the nearest first."""
 
-    def __init__(self, refusal: Unavailable, others: tuple[m.Plug, ...]) -> None:
+    def __init__(self, refusal: Unavailable, others: tuple[replies.Plug, ...]) -> None:
         names = ", ".join(f"{plug.item_id} at {plug.charger.place.name}" for plug in others)
         text = f"{refusal.text} Free instead: {names}." if names else refusal.text
         super().__init__(refusal.code, text, path=refusal.path)
@@ -144,7 +144,7 @@ def _track(request: m.Track, caller: m.Caller, now: datetime) -> Outcome:
     order = order_selectors.order_for(caller.bap_id, request.order)
     url = f"{showing.public_base()}/track/{fulfillment.open_link(order.id, now=now)}"
     active = order.state == Order.State.ACTIVE and order.fulfillment in showing.RUNNING
-    return Outcome(m.TrackReply(order.code or "", url, active), _touched(order))
+    return Outcome(replies.TrackReply(order.code or "", url, active), _touched(order))
 
 
 def _cancel(request: m.Cancel, caller: m.Caller, now: datetime) -> Outcome:
@@ -160,7 +160,7 @@ def _cancel(request: m.Cancel, caller: m.Caller, now: datetime) -> Outcome:
     )
     if request.soft:
         asked = orders.cancellation_quote(cancelled, by="CONSUMER", now=now)
-        return Outcome(m.OrderReply(showing.order_view(cancelled, now=now, quote=asked)), _touched(cancelled))
+        return Outcome(replies.OrderReply(showing.order_view(cancelled, now=now, quote=asked)), _touched(cancelled))
     fulfillment.cancel_waiting(order.id, now=now)
     return _shown(cancelled, now)
 
@@ -170,7 +170,7 @@ def _update(request: m.Update, caller: m.Caller, now: datetime) -> Outcome:
     if request.command == "start":
         wrong = orders.wrong_start_code(order.id, request.code, now=now, actor=caller.bap_id)
         if wrong:  # answered, not raised: a refusal would undo the count of tries
-            return Outcome(m.ErrorReply("start-code", f"Not started: {wrong}.", CODE_PATH), _touched(order))
+            return Outcome(replies.ErrorReply("start-code", f"Not started: {wrong}.", CODE_PATH), _touched(order))
         fulfillment.request_start(order.id, now=now)
     elif request.command == "stop":
         fulfillment.request_stop(order.id, now=now, reason="buyer app")
@@ -241,21 +241,23 @@ def _settled(order: Order, command: str) -> bool:
 def _rate(request: m.Rate, caller: m.Caller, now: datetime) -> Outcome:
     given = [(rating.target, rating.category, rating.value) for rating in request.ratings]
     order, token = support.rate(caller.bap_id, given, now=now, transaction_id=caller.transaction_id)
-    return Outcome(m.RateReply(f"{showing.public_base()}/feedback/{token}"), _touched(order))
+    return Outcome(replies.RateReply(f"{showing.public_base()}/feedback/{token}"), _touched(order))
 
 
 def _support(request: m.Support, caller: m.Caller, now: datetime) -> Outcome:
     contact = support.ask_support(caller.bap_id, request.reference, request.phone, request.email, now=now)
-    reply = m.SupportReply(request.reference, contact.phone, contact.email, contact.url or showing.public_base())
+    reply = replies.SupportReply(request.reference, contact.phone, contact.email, contact.url or showing.public_base())
     return Outcome(reply, Touched(contact.order_id, contact.operator_id))
 
 
 def _reasons(request: m.AskReasons, caller: m.Caller, now: datetime) -> Outcome:
-    return Outcome(m.ReasonsReply(tuple(m.Reason(key, text) for key, text in orders.CANCELLATION_REASONS.items())))
+    return Outcome(
+        replies.ReasonsReply(tuple(replies.Reason(key, text) for key, text in orders.CANCELLATION_REASONS.items()))
+    )
 
 
 def _categories(request: m.AskCategories, caller: m.Caller, now: datetime) -> Outcome:
-    return Outcome(m.CategoriesReply(support.RATING_CATEGORIES))
+    return Outcome(replies.CategoriesReply(support.RATING_CATEGORIES))
 
 
 HANDLERS: dict[type, Callable[[Any, m.Caller, datetime], Outcome]] = {
@@ -327,7 +329,7 @@ def _contact(contact: m.Contact) -> dict[str, str]:
 
 
 def _shown(order: Order, now: datetime) -> Outcome:
-    return Outcome(m.OrderReply(showing.order_view(order, now=now)), _touched(order))
+    return Outcome(replies.OrderReply(showing.order_view(order, now=now)), _touched(order))
 
 
 def _touched(order: Order) -> Touched:

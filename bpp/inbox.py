@@ -11,8 +11,9 @@ from django.db.models import Exists, OuterRef, QuerySet
 from django.db.models.functions import Now
 
 from bpp import dialects, handlers, outbox, strict
-from bpp.messages import Caller, ErrorReply, Note, Reply, WireFault
+from bpp.messages import Caller, Note, WireFault
 from bpp.models import InboxMessage
+from bpp.replies import ErrorReply, Reply
 from core.due import lock_next
 from core.errors import DomainError
 

@@ -13,8 +13,9 @@ from django.db import connection, transaction
 from django.db.models import Q
 
 from bpp import dialects, layer2, registry
-from bpp.messages import Caller, Reply
+from bpp.messages import Caller
 from bpp.models import InboxMessage, OutboxMessage
+from bpp.replies import Reply
 from core.errors import NotAllowed, OutsideError
 from core.nudges import nudge_on_commit
 

@@ -13,8 +13,8 @@ from django.db.models import Exists, OuterRef, QuerySet
 from django.db.models.functions import Now
 
 from bpp import inbox, outbox, showing
-from bpp.messages import OrderReply, OrderView
 from bpp.models import InboxMessage
+from bpp.replies import OrderReply, OrderView
 from core.due import lock_next
 from fulfillment import services as fulfillment
 from orders.models import Order, OrderEvent

@@ -1,4 +1,4 @@
-"""What does an order look like to a buyer app? Rows of the apps become the neutral views of `bpp.messages`."""
+"""What does an order look like to a buyer app? Rows of the apps become the neutral views of `bpp.replies`."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from django.conf import settings
 from django.core.exceptions import ObjectDoesNotExist
 
 from bpp import messages as m
+from bpp import replies
 from catalog.models import Connector, Evse, Operator, Station
 from core.money import Money, from_paise, total
 from fulfillment.models import Session
@@ -30,7 +31,7 @@ STARTED = RUNNING | {F.CHARGING_ENDED}
 OFFLINE = {Evse.Status.FAULTED, Evse.Status.UNAVAILABLE}
 
 
-def order_view(order: Order, *, now: datetime, quote: Quote | None = None) -> m.OrderView:
+def order_view(order: Order, *, now: datetime, quote: Quote | None = None) -> replies.OrderView:
     """The whole order as callbacks show it: draft or promise, with its quote, payment, terms and session.
 
     `quote` stands in for the order's current one where the question is what something would cost.
@@ -41,7 +42,7 @@ def order_view(order: Order, *, now: datetime, quote: Quote | None = None) -> m.
     draft = order.code is None
     initiated = order.state != Order.State.DRAFT
     terms = _terms(order, now) if initiated else None
-    return m.OrderView(
+    return replies.OrderView(
         draft=draft,
         plug=plug(connector, price=_energy_price(quote), availability=_availability(connector, order)),
         quantity=m.Quantity(order.quantity_kind, order.quantity),
@@ -67,10 +68,10 @@ def order_view(order: Order, *, now: datetime, quote: Quote | None = None) -> m.
     )
 
 
-def plug(connector: Connector, *, price: Money, availability: str) -> m.Plug:
+def plug(connector: Connector, *, price: Money, availability: str) -> replies.Plug:
     """A connector as messages show it; its evse, station and operator must have been selected with it."""
     evse = connector.evse
-    return m.Plug(
+    return replies.Plug(
         item_id=connector.item_id,
         number=connector.number,
         standard=connector.standard,
@@ -80,18 +81,20 @@ def plug(connector: Connector, *, price: Money, availability: str) -> m.Plug:
         availability=availability,
         price_per_kwh=price,
         green=bool(connector.tariff and connector.tariff.green),
-        charger=m.Charger(evse.uid, str(evse), evse.manufacturer, evse.status not in OFFLINE, place(evse.station)),
+        charger=replies.Charger(
+            evse.uid, str(evse), evse.manufacturer, evse.status not in OFFLINE, place(evse.station)
+        ),
         provider=provider(evse.station.operator),
     )
 
 
-def provider(operator: Operator) -> m.Provider:
-    return m.Provider(operator.code, operator.name, operator.summary)
+def provider(operator: Operator) -> replies.Provider:
+    return replies.Provider(operator.code, operator.name, operator.summary)
 
 
-def place(station: Station) -> m.Place:
+def place(station: Station) -> replies.Place:
     """A station as messages show it; only stations with coordinates are ever offered."""
-    return m.Place(
+    return replies.Place(
         id=station.code,
         name=station.name,
         latitude=station.latitude or Decimal(0),
@@ -105,17 +108,19 @@ def place(station: Station) -> m.Place:
     )
 
 
-def quote_view(quote: Quote, *, now: datetime) -> m.QuoteView:
+def quote_view(quote: Quote, *, now: datetime) -> replies.QuoteView:
     """The quote with its lines; ttl in whole seconds still left, None for a bill."""
     lines = tuple(
-        m.Line(line["code"], from_paise(line["paise"], quote.currency), line.get("energy_wh"), line.get("note", ""))
+        replies.Line(
+            line["code"], from_paise(line["paise"], quote.currency), line.get("energy_wh"), line.get("note", "")
+        )
         for line in quote.lines
     )
     left = None if quote.valid_until is None else max(0, int((quote.valid_until - now).total_seconds()))
-    return m.QuoteView(str(quote.number), from_paise(quote.total_paise, quote.currency), lines, left)
+    return replies.QuoteView(str(quote.number), from_paise(quote.total_paise, quote.currency), lines, left)
 
 
-def others(order: Order, *, now: datetime) -> tuple[m.Plug, ...]:
+def others(order: Order, *, now: datetime) -> tuple[replies.Plug, ...]:
     """Where an order could move, at the promised price: free connectors that fit, nearest first."""
     return tuple(
         plug(other, price=_energy_price(order_selectors.offer_quote(order)), availability=other.evse.status)
@@ -123,31 +128,33 @@ def others(order: Order, *, now: datetime) -> tuple[m.Plug, ...]:
     )
 
 
-def _offers(quote: Quote) -> tuple[m.OfferView, ...]:
+def _offers(quote: Quote) -> tuple[replies.OfferView, ...]:
     """The coupons that count for the quote."""
     applied = quote.tariff.get("overlays", ())
-    return tuple(m.OfferView(row["code"], row["name"]) for row in applied if row["kind"] == COUPON)
+    return tuple(replies.OfferView(row["code"], row["name"]) for row in applied if row["kind"] == COUPON)
 
 
-def _estimate(order: Order, quote: Quote) -> tuple[m.Remark, ...]:
+def _estimate(order: Order, quote: Quote) -> tuple[replies.Remark, ...]:
     """How long the charging takes and, where the energy was estimated or assumed, on which basis; until it begins."""
     if quote.kind != Quote.Kind.OFFER or order.fulfillment in STARTED:
         return ()
     said = {"estimated-duration": _duration(quote.tariff.get("duration_s")), "basis": quote.tariff.get("basis", "")}
-    return tuple(m.Remark(code, value) for code, value in said.items() if value)
+    return tuple(replies.Remark(code, value) for code, value in said.items() if value)
 
 
 def _duration(seconds: int | None) -> str:
     return f"PT{-(-seconds // 60)}M" if seconds else ""
 
 
-def _remarks(order: Order) -> tuple[m.Remark, ...]:
+def _remarks(order: Order) -> tuple[replies.Remark, ...]:
     """Until when somebody has to decide something about the order."""
     names = {Deadline.Kind.APPROVAL: "approval-by", Deadline.Kind.ANSWER: "answer-by"}
     if order.state != Order.State.ACTIVE or order.fulfillment not in {F.PENDING_APPROVAL, F.PAYMENT_COMPLETED}:
         return ()
     open_ones = Deadline.objects.filter(order=order, done_at__isnull=True, kind__in=names).order_by("kind")
-    return tuple(m.Remark(names[Deadline.Kind(row.kind)], row.at.isoformat(timespec="seconds")) for row in open_ones)
+    return tuple(
+        replies.Remark(names[Deadline.Kind(row.kind)], row.at.isoformat(timespec="seconds")) for row in open_ones
+    )
 
 
 def caller_of(order: Order, message_id: str) -> m.Caller:
@@ -172,7 +179,7 @@ def terms_url(order: Order) -> str:
     return f"{public_base()}/terms/{form_token(order)}"
 
 
-def instead(item_id: str, window: m.Window | None, energy_wh: int, *, now: datetime) -> tuple[m.Plug, ...]:
+def instead(item_id: str, window: m.Window | None, energy_wh: int, *, now: datetime) -> tuple[replies.Plug, ...]:
     """Connectors that fit and are free at that time where one is taken: of its station, then the nearest."""
     starts_at, ends_at = (window.starts_at, window.ends_at) if window else (None, None)
     found = order_selectors.alternatives(item_id, starts_at=starts_at, ends_at=ends_at, energy_wh=energy_wh, now=now)
@@ -196,13 +203,13 @@ def _contact(data: dict[str, str]) -> m.Contact | None:
     return m.Contact(**data) if data else None
 
 
-def _payment(order: Order) -> m.PaymentView | None:
+def _payment(order: Order) -> replies.PaymentView | None:
     try:
         payment: Payment = order.payment
     except ObjectDoesNotExist:
         return None
     ours = payment.collected_by == Payment.CollectedBy.BPP
-    return m.PaymentView(
+    return replies.PaymentView(
         id=f"pay-{payment.id}",
         collected_by=payment.collected_by,
         type=payment.type,
@@ -218,11 +225,11 @@ def _payment(order: Order) -> m.PaymentView | None:
     )
 
 
-def _money_back(order: Order) -> tuple[m.RefundView, ...]:
+def _money_back(order: Order) -> tuple[replies.RefundView, ...]:
     """The refunds of an order that are wanted, with the clock that the customer sees."""
     rows = Refund.objects.filter(order=order).exclude(state__in=[Refund.State.DECLINED, Refund.State.WITHDRAWN])
     return tuple(
-        m.RefundView(
+        replies.RefundView(
             id=refund.key,
             amount=from_paise(refund.paise, refund.currency),
             # Who works on it is our matter: for the customer it is on its way until it is there.
@@ -242,14 +249,14 @@ def _pay_url(order: Order) -> str:
     return f"{public_base()}{path}" if path else ""
 
 
-def _fees(order: Order) -> tuple[m.FeeTerm, ...]:
+def _fees(order: Order) -> tuple[replies.FeeTerm, ...]:
     currency = Quote.objects.filter(order=order, current=True).values_list("currency", flat=True).first() or "INR"
     return tuple(_fee(order, term, currency) for term in order_selectors.cancellation_terms(order))
 
 
-def _fee(order: Order, term: dict[str, Any], currency: str) -> m.FeeTerm:
+def _fee(order: Order, term: dict[str, Any], currency: str) -> replies.FeeTerm:
     until_s = None if not term["from_min"] else term["from_min"] * 60
-    return m.FeeTerm(
+    return replies.FeeTerm(
         term["state"],
         term["percent"],
         reason_required=term["reason_required"],
@@ -259,20 +266,20 @@ def _fee(order: Order, term: dict[str, Any], currency: str) -> m.FeeTerm:
     )
 
 
-def _linked(fees: tuple[m.FeeTerm, ...], terms: m.TermsView | None) -> tuple[m.FeeTerm, ...]:
+def _linked(fees: tuple[replies.FeeTerm, ...], terms: replies.TermsView | None) -> tuple[replies.FeeTerm, ...]:
     """The fees, with the page of the cancellation terms where the operator has published some."""
     if terms is None or all(document.kind != Terms.Kind.CANCELLATION for document in terms.documents):
         return fees
     return tuple(replace(fee, url=f"{terms.url}#{Terms.Kind.CANCELLATION}") for fee in fees)
 
 
-def _terms(order: Order, now: datetime) -> m.TermsView | None:
+def _terms(order: Order, now: datetime) -> replies.TermsView | None:
     seen = standing(order, now=now)
     if not seen.terms:
         return None
     given = {consent.terms_id: consent for consent in seen.consents}
     documents = tuple(
-        m.TermsDocument(
+        replies.TermsDocument(
             id=terms_id(row),
             kind=row.kind,
             name=row.get_kind_display(),
@@ -285,29 +292,29 @@ def _terms(order: Order, now: datetime) -> m.TermsView | None:
         )
         for row in seen.terms
     )
-    return m.TermsView(terms_url(order), documents, asking=order.code is None, outstanding=bool(seen.missing))
+    return replies.TermsView(terms_url(order), documents, asking=order.code is None, outstanding=bool(seen.missing))
 
 
-def _refunds(order: Order) -> tuple[m.RefundTerm, ...]:
-    return tuple(m.RefundTerm(**term) for term in order_selectors.refund_terms(order))
+def _refunds(order: Order) -> tuple[replies.RefundTerm, ...]:
+    return tuple(replies.RefundTerm(**term) for term in order_selectors.refund_terms(order))
 
 
-def _running_quote(order: Order, quote: Quote, session: Session | None, now: datetime) -> m.QuoteView | None:
+def _running_quote(order: Order, quote: Quote, session: Session | None, now: datetime) -> replies.QuoteView | None:
     """The cost so far of a session that runs, by the bill's own rule; None where nothing was delivered yet."""
     if session is None or order.state != Order.State.ACTIVE or session.started_at is None or not session.energy_wh:
         return None
     lines = order_selectors.running_total(
         order, session.energy_wh, started_at=session.started_at, now=now, readings=meter_points(session)
     )
-    shown = tuple(m.Line(line.code, line.amount, line.energy_wh, line.note) for line in lines)
-    return m.QuoteView(str(quote.number), total((line.amount for line in lines), quote.currency), shown)
+    shown = tuple(replies.Line(line.code, line.amount, line.energy_wh, line.note) for line in lines)
+    return replies.QuoteView(str(quote.number), total((line.amount for line in lines), quote.currency), shown)
 
 
-def _charging(session: Session | None) -> m.ChargingDetails | None:
+def _charging(session: Session | None) -> replies.ChargingDetails | None:
     if session is None:
         return None
     running = session.ended_at is None
-    return m.ChargingDetails(
+    return replies.ChargingDetails(
         energy_wh=session.energy_wh,
         meter_start_wh=session.meter_start_wh,
         meter_stop_wh=session.meter_stop_wh,
@@ -320,10 +327,10 @@ def _charging(session: Session | None) -> m.ChargingDetails | None:
     )
 
 
-def _cancellation(order: Order) -> m.Cancellation | None:
+def _cancellation(order: Order) -> replies.Cancellation | None:
     data = order.cancellation
     if not data:
         return None
-    return m.Cancellation(
+    return replies.Cancellation(
         at=datetime.fromisoformat(data["at"]), by=data["by"], reason_id=data["reason_id"], text=data["text"]
     )

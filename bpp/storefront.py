@@ -17,8 +17,9 @@ from bpp import dialects, keys, layer2, letters, outbox, shelf, signing, strict
 from bpp.arrays import Blobs, Integers, Moments, Texts
 from bpp.delivery import back_off_s, is_refusal, judge
 from bpp.kept import settings
-from bpp.messages import Caller, ErrorReply, Note, Search, WireFault
+from bpp.messages import Caller, Note, Search, WireFault
 from bpp.packing import pack
+from bpp.replies import ErrorReply
 from bpp.storing import Writer
 from core.errors import DeliveryError, OutsideError
 from core.http import Pool

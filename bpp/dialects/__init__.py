@@ -7,7 +7,8 @@ from datetime import datetime
 from typing import Any, Protocol, cast
 
 from bpp.dialects import v1
-from bpp.messages import Caller, Checked, Note, Reply, Request, WireFault
+from bpp.messages import Caller, Checked, Note, Request, WireFault
+from bpp.replies import Reply
 
 
 class Dialect(Protocol):

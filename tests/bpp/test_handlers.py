@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from bpp import handlers, showing
+from bpp import handlers, replies, showing
 from bpp import messages as m
 from bpp.dialects import v1
 from bpp.models import InboxMessage
@@ -154,7 +154,7 @@ def test_confirm_that_names_no_item_confirms_the_offer(talk: Talk) -> None:
     proof = m.PaymentProof("BAP", "PRE-ORDER", "PAID", Decimal(PAID), "INR", "txn-1")
     request = m.Confirm(m.Select("", ()), m.Contact(), m.Contact(), proof)
     outcome = handlers.handle(request, showing.caller_of(talk.order, "m-1"), now=NOW)
-    assert isinstance(outcome.reply, m.OrderReply)
+    assert isinstance(outcome.reply, replies.OrderReply)
     assert outcome.reply.order.code == talk.order.code
 
 

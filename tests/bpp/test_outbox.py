@@ -10,8 +10,9 @@ from django.db import connection, transaction
 from django.utils import timezone
 
 from bpp import outbox
-from bpp.messages import Caller, CategoriesReply, ErrorReply
+from bpp.messages import Caller
 from bpp.models import OutboxMessage, Subscriber
+from bpp.replies import CategoriesReply, ErrorReply
 from core.errors import NotAllowed
 from tests.bpp import network as toy
 from tests.bpp.pipeline import Talk, content

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from bpp import messages as m
-from bpp import showing
+from bpp import replies, showing
 from catalog.models import Connector, Evse, Station
 from core.money import Money
 from fulfillment import services as fulfillment
@@ -23,7 +23,7 @@ from tests.fulfillment.supplier import FakeSupplier
 pytestmark = pytest.mark.django_db
 
 
-def shown(order: Order) -> m.OrderView:
+def shown(order: Order) -> replies.OrderView:
     return showing.order_view(Order.objects.get(pk=order.pk), now=NOW)
 
 
@@ -159,7 +159,7 @@ def test_cancellation_says_who_and_why() -> None:
     order = active_order()
     assert shown(order).cancellation is None
     orders.cancel_order(order_id=order.pk, by="CONSUMER", reason_id="5", text="plans changed", now=NOW, actor=BAP)
-    assert shown(order).cancellation == m.Cancellation(NOW, "CONSUMER", "5", "plans changed")
+    assert shown(order).cancellation == replies.Cancellation(NOW, "CONSUMER", "5", "plans changed")
 
 
 def test_caller_is_the_orders_buyer_app_in_its_transaction() -> None:

@@ -23,10 +23,11 @@ from django.db import connection, connections, transaction
 from bpp import dialects, guard, keys, letters, outbox, signing, strict
 from bpp.guard import Headers, Receive
 from bpp.letters import Letter
-from bpp.messages import Caller, Reply
+from bpp.messages import Caller
 from bpp.models import OutboxMessage
 from bpp.outbox import Owed
 from bpp.registry import KeyRow
+from bpp.replies import Reply
 from bpp.signing import SignatureHeader
 from core import http
 from core.errors import DeliveryError

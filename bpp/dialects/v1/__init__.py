@@ -18,19 +18,16 @@ from bpp.dialects.v1.context import callback_context, callback_name, caller, dea
 from bpp.dialects.v1.errors import ERROR_CODES, json_path, schema_notes
 from bpp.dialects.v1.reading import Reader, shown
 from bpp.dialects.v1.schemas import outgoing
-from bpp.messages import (
+from bpp.messages import Checked, Note, Request, WireFault
+from bpp.replies import (
     CategoriesReply,
-    Checked,
     ErrorReply,
-    Note,
     OrderReply,
     RateReply,
     ReasonsReply,
     Reply,
-    Request,
     SupportReply,
     TrackReply,
-    WireFault,
 )
 
 __all__ = [

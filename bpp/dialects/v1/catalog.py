@@ -18,7 +18,7 @@ import orjson
 
 from bpp.dialects.v1 import words
 from bpp.dialects.v1.context import callback_context, wire_time
-from bpp.messages import Charger, Place, Plug, Provider
+from bpp.replies import Charger, Place, Plug, Provider
 
 GREEN = "green-tariff"
 _CATEGORIES = {GREEN: orjson.dumps({"id": GREEN, "descriptor": {"code": GREEN, "name": "Green tariff"}})}

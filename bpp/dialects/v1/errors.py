@@ -12,7 +12,8 @@ from typing import Any
 import jsonschema_rs
 
 from bpp.dialects.v1.reading import shown
-from bpp.messages import ErrorReply, Note
+from bpp.messages import Note
+from bpp.replies import ErrorReply
 
 ERROR_CODES = {
     "expired": "30000",

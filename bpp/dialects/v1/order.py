@@ -12,16 +12,15 @@ from typing import Any
 from bpp.dialects.v1 import catalog, terms, wishes, words
 from bpp.dialects.v1.catalog import group, tag
 from bpp.dialects.v1.context import wire_duration, wire_time
-from bpp.messages import (
+from bpp.messages import Contact, Quantity
+from bpp.replies import (
     Cancellation,
     ChargingDetails,
-    Contact,
     FeeTerm,
     Line,
     OrderView,
     PaymentView,
     Plug,
-    Quantity,
     QuoteView,
     RefundTerm,
     RefundView,

@@ -9,18 +9,8 @@ from typing import Any
 
 from bpp.dialects.v1 import words
 from bpp.dialects.v1.reading import Reader, missing
-from bpp.messages import (
-    AskCategories,
-    AskReasons,
-    CategoriesReply,
-    Rate,
-    RateReply,
-    RatingGiven,
-    ReasonsReply,
-    Support,
-    SupportReply,
-    TrackReply,
-)
+from bpp.messages import AskCategories, AskReasons, Rate, RatingGiven, Support
+from bpp.replies import CategoriesReply, RateReply, ReasonsReply, SupportReply, TrackReply
 
 
 def rating(message: dict[str, Any], reader: Reader) -> Rate:

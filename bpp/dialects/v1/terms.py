@@ -14,7 +14,8 @@ from bpp.dialects.v1 import words
 from bpp.dialects.v1.catalog import group, tag
 from bpp.dialects.v1.context import wire_time
 from bpp.dialects.v1.reading import Reader
-from bpp.messages import ConsentTold, TermsDocument, TermsView
+from bpp.messages import ConsentTold
+from bpp.replies import TermsDocument, TermsView
 
 CONSENT_GROUP = "terms-consent"
 _ORDER = "$.message.order"

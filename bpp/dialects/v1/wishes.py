@@ -17,7 +17,8 @@ from typing import Any
 from bpp.dialects.v1 import words
 from bpp.dialects.v1.catalog import group, tag
 from bpp.dialects.v1.reading import Reader
-from bpp.messages import OfferView, PaymentView, Said, WireFault
+from bpp.messages import Said, WireFault
+from bpp.replies import OfferView, PaymentView
 
 _ORDER = "$.message.order"
 _GROUPS = frozenset({"customer-group", "customer-groups", "membership", "memberships"})

@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from bpp.dialects import v1
-from bpp.messages import (
+from bpp.messages import Contact, Quantity, Window
+from bpp.replies import (
     Cancellation,
     CategoriesReply,
     Charger,
     ChargingDetails,
-    Contact,
     ErrorReply,
     FeeTerm,
     Line,
@@ -26,7 +26,6 @@ from bpp.messages import (
     Place,
     Plug,
     Provider,
-    Quantity,
     QuoteView,
     RateReply,
     Reason,
@@ -39,7 +38,6 @@ from bpp.messages import (
     TermsDocument,
     TermsView,
     TrackReply,
-    Window,
 )
 from core.money import Money
 

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from bpp.dialects import v1
 from bpp.dialects.v1 import errors
-from bpp.messages import Checked, ErrorReply, Note, WireFault
+from bpp.messages import Checked, Note, WireFault
+from bpp.replies import ErrorReply
 from tests.bpp.dialects.samples import built, fixture
 from tests.bpp.dialects.spoiling import GONE, put
 

@@ -23,19 +23,17 @@ from bpp.messages import (
     PaymentProof,
     Quantity,
     Rate,
-    RateReply,
     RatingGiven,
     Request,
     Search,
     Select,
     Status,
     Support,
-    SupportReply,
     Track,
-    TrackReply,
     Update,
     Window,
 )
+from bpp.replies import RateReply, SupportReply, TrackReply
 from tests.bpp.dialects.samples import (
     BILLING,
     BPP,

@@ -10,7 +10,8 @@ import pytest
 
 from bpp.dialects import v1
 from bpp.dialects.v1 import terms
-from bpp.messages import ConsentTold, TermsDocument, TermsView, WireFault
+from bpp.messages import ConsentTold, WireFault
+from bpp.replies import TermsDocument, TermsView
 from tests.bpp.dialects.samples import NOW, fixture
 from tests.bpp.dialects.spoiling import read, seen
 

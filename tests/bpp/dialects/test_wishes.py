@@ -10,7 +10,8 @@ import pytest
 
 from bpp.dialects import v1
 from bpp.dialects.v1 import wishes
-from bpp.messages import Checked, OfferView, Said, Vehicle, WireFault
+from bpp.messages import Checked, Said, Vehicle, WireFault
+from bpp.replies import OfferView
 from tests.bpp.dialects.samples import PAYMENT as PAID
 from tests.bpp.dialects.samples import fixture
 from tests.bpp.dialects.spoiling import FULFILLMENT, ITEM, PAYMENT, put, read, seen, tagged
