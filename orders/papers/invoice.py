@@ -8,13 +8,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from catalog.wording import kwh, rupees
 from orders.numbering import INDIA
 from orders.papers.labels import LANGUAGES, label
-from orders.papers.sheet import GREY, Sheet, printed
 from orders.papers.words import in_words
+
+if TYPE_CHECKING:
+    from orders.papers.sheet import Sheet
 
 WIDTHS: Final = (8.0, 76.0, 24.0, 32.0, 40.0)
 ALIGNS: Final = "LLLRR"
@@ -42,7 +44,16 @@ def invoice_pdf(paper: Paper, *, language: str = "en") -> bytes:
     """The paper as a PDF, its labels in a language of LANGUAGES. Raises KeyError for another language."""
     if language not in LANGUAGES:
         raise KeyError(language)
-    return printed(lambda pages: _draw(paper, language, pages))
+    from orders.papers.sheet import printed  # noqa: PLC0415 - half a second that only who prints has to pay
+
+    return printed(
+        lambda sheet: _draw(sheet, paper, language),
+        title=f"{title_of(paper)} {paper.number}",
+        foot=f"{paper.supplier.get('name', '')} · {paper.number}",
+        page_word=label("page", language),
+        at=paper.issued_at,
+        texts=_texts(paper, language),
+    )
 
 
 def title_of(paper: Paper, language: str = "en") -> str:
@@ -51,19 +62,9 @@ def title_of(paper: Paper, language: str = "en") -> str:
     return label("tax-invoice" if taxed else paper.kind, language)
 
 
-def _draw(paper: Paper, language: str, pages: int) -> Sheet:
-    title = title_of(paper, language)
-    name = paper.supplier.get("name", "")
-    sheet = Sheet(
-        title=f"{title_of(paper)} {paper.number}",
-        foot=f"{name} · {paper.number}",
-        page_word=label("page", language),
-        pages=pages,
-        at=paper.issued_at,
-        texts=_texts(paper, language, title),
-    )
+def _draw(sheet: Sheet, paper: Paper, language: str) -> None:
     sheet.set_lang({"en": "en-IN", "hi": "hi-IN", "kn": "kn-IN"}[language])
-    sheet.line_of(title, size=18, bold=True, height=10)
+    sheet.line_of(title_of(paper, language), size=18, bold=True, height=10)
     day = paper.issued_at.astimezone(INDIA).strftime("%d.%m.%Y")
     sheet.line_of(f"{label('number', language)}: {paper.number}    {label('date', language)}: {day}", size=10)
     sheet.ln(4)
@@ -71,7 +72,6 @@ def _draw(paper: Paper, language: str, pages: int) -> Sheet:
     _facts(sheet, paper, language)
     _table(sheet, paper, language)
     _notes(sheet, paper, language)
-    return sheet
 
 
 def _parties(sheet: Sheet, paper: Paper, language: str) -> None:
@@ -85,7 +85,7 @@ def _parties(sheet: Sheet, paper: Paper, language: str) -> None:
     ends = []
     for place, (heading, rows) in enumerate((("supplier", supplier), ("recipient", buyer))):
         sheet.set_xy(sheet.l_margin + place * (HALF_MM + 4), top)
-        sheet.line_of(label(heading, language), size=8, color=GREY, width=HALF_MM)
+        sheet.line_of(label(heading, language), size=8, color=sheet.GREY, width=HALF_MM)
         for number, row in enumerate(row for row in rows if row):
             sheet.line_of(row, bold=number == 0, width=HALF_MM)
         ends.append(sheet.get_y())
@@ -105,7 +105,7 @@ def _facts(sheet: Sheet, paper: Paper, language: str) -> None:
     ]
     for key, text in rows:
         if text:
-            sheet.write_in(8.5, color=GREY)
+            sheet.write_in(8.5, color=sheet.GREY)
             sheet.cell(45, 5, label(key, language))
             sheet.line_of(text, size=8.5, width=sheet.epw - 45)
             sheet.set_x(sheet.l_margin)
@@ -134,7 +134,7 @@ def _table(sheet: Sheet, paper: Paper, language: str) -> None:
 def _notes(sheet: Sheet, paper: Paper, language: str) -> None:
     sheet.ln(5)
     for key in _note_keys(paper):
-        sheet.line_of(label(key, language), size=8, color=GREY)
+        sheet.line_of(label(key, language), size=8, color=sheet.GREY)
 
 
 def _note_keys(paper: Paper) -> list[str]:
@@ -164,7 +164,8 @@ def _named(name: str, text: str) -> str:
     return f"{name} {text}" if text else ""
 
 
-def _texts(paper: Paper, language: str, title: str) -> list[str]:
+def _texts(paper: Paper, language: str) -> list[str]:
     """Everything that may be written: what is in Indian scripts decides which fonts go into the file."""
     kept = [*paper.supplier.values(), *paper.recipient.values(), *paper.place.values(), *paper.facts.values()]
+    title = title_of(paper, language)
     return [*kept, title, *(_described(line, language) for line in paper.lines), label("total", language)]

@@ -19,12 +19,13 @@ SCRIPTS: Final = (("NotoSansDevanagari", 0x0900, 0x097F), ("NotoSansKannada", 0x
 MARGIN_MM: Final = 15
 FOOT_MM: Final = 18
 INK: Final = (20, 20, 20)
-GREY: Final = (95, 99, 104)
 RULE: Final = (205, 208, 212)
 
 
 class Sheet(FPDF):
     """A4 pages with a foot line and page numbers; `texts` is everything that may be written, to choose the fonts."""
+
+    GREY: Final = (95, 99, 104)
 
     def __init__(self, *, title: str, foot: str, page_word: str, pages: int, at: datetime, texts: Iterable[str],
                  landscape: bool = False) -> None:  # fmt: skip
@@ -64,7 +65,7 @@ class Sheet(FPDF):
     def footer(self) -> None:
         """The foot of each page."""
         self.set_y(-FOOT_MM + 4)
-        self.write_in(7, color=GREY)
+        self.write_in(7, color=self.GREY)
         self.cell(self.epw * 0.75, 5, self._foot)
         self.cell(0, 5, f"{self._page_word} {self.page_no()} / {self._pages}", align="R")
 
@@ -105,10 +106,11 @@ class Sheet(FPDF):
         self.line(self.l_margin, self.get_y(), self.w - self.r_margin, self.get_y())
 
 
-def printed(draw: Callable[[int], Sheet]) -> bytes:
-    """The file of a sheet drawn by `draw(pages)`; drawn again where it has more pages than one."""
-    sheet = draw(1)
-    pages = sheet.pages_count
-    if pages != 1:
-        sheet = draw(pages)
+def printed(draw: Callable[[Sheet], None], **options: Any) -> bytes:
+    """The file of a sheet (made with `options`) that `draw` writes on; drawn again where it has more pages than one."""
+    sheet = Sheet(pages=1, **options)
+    draw(sheet)
+    if (pages := sheet.pages_count) != 1:
+        sheet = Sheet(pages=pages, **options)
+        draw(sheet)
     return bytes(sheet.output())

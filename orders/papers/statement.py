@@ -7,12 +7,14 @@ import io
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
 from datetime import date, datetime
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from catalog.wording import rupees
 from core.money import from_paise
 from orders.numbering import INDIA
-from orders.papers.sheet import GREY, Sheet, printed
+
+if TYPE_CHECKING:
+    from orders.papers.sheet import Sheet
 
 COLUMNS: Final = (
     "kind", "buyer_app", "order", "date", "currency", "before_tax", "cgst", "sgst", "utgst", "igst", "gross",
@@ -132,7 +134,18 @@ def statements_csv(statements: Iterable[Statement]) -> bytes:
 
 def statement_pdf(statement: Statement) -> bytes:
     """The statement as a PDF: a line for each day, the totals, the settlements and what is owed."""
-    return printed(lambda pages: _draw(statement, pages))
+    from orders.papers.sheet import printed  # noqa: PLC0415 - half a second that only who prints has to pay
+
+    period = f"{_day(statement.since)} to before {_day(statement.until)}"
+    return printed(
+        lambda sheet: _draw(sheet, statement, period),
+        title=f"Settlement statement {statement.operator} {statement.buyer_app} {period}",
+        foot=f"{statement.operator} · {statement.buyer_app} · {period}",
+        page_word="Page",
+        at=statement.until,
+        texts=[statement.operator],
+        landscape=True,
+    )
 
 
 def _csv_rows(statement: Statement) -> Iterable[dict[str, str]]:
@@ -151,17 +164,7 @@ def _csv_rows(statement: Statement) -> Iterable[dict[str, str]]:
     yield frame | {"kind": "closing", "date": _day(statement.until), "net_due": _amount(statement.closing)}
 
 
-def _draw(statement: Statement, pages: int) -> Sheet:
-    period = f"{_day(statement.since)} to before {_day(statement.until)}"
-    sheet = Sheet(
-        title=f"Settlement statement {statement.operator} {statement.buyer_app} {period}",
-        foot=f"{statement.operator} · {statement.buyer_app} · {period}",
-        page_word="Page",
-        pages=pages,
-        at=statement.until,
-        texts=[statement.operator],
-        landscape=True,
-    )
+def _draw(sheet: Sheet, statement: Statement, period: str) -> None:
     sheet.set_lang("en-IN")
     sheet.line_of("Settlement statement", size=18, bold=True, height=10)
     sheet.line_of(f"{statement.operator}{f', GSTIN {statement.gstin}' if statement.gstin else ''}", bold=True)
@@ -174,7 +177,6 @@ def _draw(statement: Statement, pages: int) -> Sheet:
     _money_row(sheet, "Total", statement.rows, bold=True)
     sheet.ln(4)
     _owed(sheet, statement)
-    return sheet
 
 
 def _money_row(sheet: Sheet, name: str, rows: Sequence[OrderRow], *, bold: bool = False) -> None:
@@ -192,7 +194,7 @@ def _owed(sheet: Sheet, statement: Statement) -> None:
     sheet.row((f"Owed by {statement.buyer_app}", rupees(statement.closing)), (90, 40), aligns="LR", bold=True)
     sheet.ln(3)
     note = "Net due is what the buyer app collected, less what it paid back to customers and its finder fee."
-    sheet.line_of(note, size=8, color=GREY)
+    sheet.line_of(note, size=8, color=sheet.GREY)
 
 
 def _amount(paise: int) -> str:
