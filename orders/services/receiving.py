@@ -23,6 +23,7 @@ log = logging.getLogger(__name__)
 
 S = Collection.State
 UNPAID = (S.WAITING, S.ASKED, S.OPEN, S.EXPIRED, S.FAILED)
+FINISHED = (S.CAPTURED, S.RELEASED)
 CLOSED = (Order.State.COMPLETE, Order.State.CANCELLED, Order.State.EXPIRED)
 YOUNG, DAY, WEEK = timedelta(minutes=20), timedelta(days=1), timedelta(days=7)
 
@@ -114,6 +115,8 @@ def raise_alarm(row: Collection, why: str, *, now: datetime) -> None:
 
 def next_look(row: Collection, now: datetime) -> datetime | None:
     """When to ask the provider again, in case its webhook is lost; None once nothing more is expected."""
+    if row.state in FINISHED:
+        return None
     age = now - row.created_at
     if row.expires_at is not None and now > row.expires_at + timedelta(hours=1) and row.state != S.AUTHORISED:
         return None

@@ -12,6 +12,7 @@ from core.errors import Invalid
 from orders.models import Collection, Journal, PaymentNews, WebhookRefusal
 from orders.services import (
     confirm_order,
+    expire_due,
     refunds_due,
 )
 from orders.services.receiving import look_again
@@ -31,6 +32,12 @@ from tests.orders.payments import (
 pytestmark = pytest.mark.django_db
 
 S = Collection.State
+
+
+def again(gateway: ToyGateway) -> None:
+    """The first news once more, as one that nobody has seen yet."""
+    body = json.dumps(json.loads(gateway.told()[0].body), indent=1).encode()
+    assert post_news(body, secret=gateway.account.webhook_secret, event_id="a-third-id") == 200
 
 
 def test_duplicate_news_moves_money_once(gateway: ToyGateway) -> None:
@@ -103,6 +110,26 @@ def test_hundred_events_ten_times_over_in_any_order_post_once(whole: ToyGateway)
     assert sum(money(row.order).paid for row in rows) == 25 * ASKED
 
 
+def test_news_after_the_end_asks_for_no_more_looks(whole: ToyGateway) -> None:
+    _, row = paid(whole)
+    assert (row.state, PaymentNews.objects.count() > 1) == (S.CAPTURED, True)
+    assert row.next_at is None
+    look_again(row.pk, now=whole.at)
+    whole.work()
+    row.refresh_from_db()
+    assert (row.state, row.next_at) == (S.CAPTURED, None)
+
+
+def test_news_about_a_released_hold_asks_for_no_more_looks(gateway: ToyGateway) -> None:
+    _, row = paid(gateway)
+    expire_due(gateway.after(minutes=16))
+    gateway.work()
+    again(gateway)
+    gateway.work()
+    row.refresh_from_db()
+    assert (row.state, row.next_at) == (S.RELEASED, None)
+
+
 def test_news_replayed_a_day_later_has_no_effect(gateway: ToyGateway) -> None:
     order, _ = charged_order(gateway, 8_000)
     gateway.after(minutes=20)
@@ -111,8 +138,7 @@ def test_news_replayed_a_day_later_has_no_effect(gateway: ToyGateway) -> None:
     gateway.after(days=1, minutes=10)
     assert gateway.post(told) == 200
     assert gateway.post(told, event_id="another-id") == 200
-    respaced = json.dumps(json.loads(told.body), indent=1).encode()
-    assert post_news(respaced, secret=gateway.account.webhook_secret, event_id="a-third-id") == 200
+    again(gateway)
     gateway.work()
     assert journals(order) == before
     assert PaymentNews.objects.get(event_id="a-third-id").state == "ignored"
