@@ -121,7 +121,8 @@ def next_look(row: Collection, now: datetime) -> datetime | None:
     if row.expires_at is not None and now > row.expires_at + timedelta(hours=1) and row.state != S.AUTHORISED:
         return None
     if row.state == S.AUTHORISED:
-        return now + timedelta(hours=1)
+        # What is decided is done at its own time.
+        return now + timedelta(hours=1) if row.wanted_paise is None else row.next_at
     if age > WEEK:
         return None
     return now + timedelta(seconds=10 if age < YOUNG else 300 if age < DAY else 3600)

@@ -93,6 +93,12 @@ def post_news(body: bytes, *, secret: str, event_id: str) -> int:
     return response.status_code
 
 
+def again(gateway: ToyGateway) -> None:
+    """The first news once more, as one that nobody has seen yet."""
+    body = json.dumps(json.loads(gateway.told()[0].body), indent=1).encode()
+    assert post_news(body, secret=gateway.account.webhook_secret, event_id="a-third-id") == 200
+
+
 def changed(told: Told, path: str, value: Any) -> bytes:
     """The event's body with one member replaced; `path` like `payload.payment.entity.amount`."""
     content = json.loads(told.body)

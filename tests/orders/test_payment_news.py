@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import random
 from typing import Any
 
@@ -20,6 +19,7 @@ from tests.factories.orders import NOW, a_confirm
 from tests.orders.payments import (
     ASKED,
     ToyGateway,
+    again,
     asked,
     changed,
     charged_order,
@@ -32,12 +32,6 @@ from tests.orders.payments import (
 pytestmark = pytest.mark.django_db
 
 S = Collection.State
-
-
-def again(gateway: ToyGateway) -> None:
-    """The first news once more, as one that nobody has seen yet."""
-    body = json.dumps(json.loads(gateway.told()[0].body), indent=1).encode()
-    assert post_news(body, secret=gateway.account.webhook_secret, event_id="a-third-id") == 200
 
 
 def test_duplicate_news_moves_money_once(gateway: ToyGateway) -> None:

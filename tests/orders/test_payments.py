@@ -26,6 +26,7 @@ from tests.orders.payments import (
     ASKED,
     PRICE,
     ToyGateway,
+    again,
     asked,
     charged_order,
     money,
@@ -78,6 +79,21 @@ def test_bill_is_captured_and_the_rest_of_the_hold_given_free(gateway: ToyGatewa
     stand = money(order)
     assert (stand.paid, stand.captured, stand.held, stand.authorised, stand.due) == (19_352, 19_352, 0, 0, 0)
     assert gateway.api.gateway.payments[row.payment_ref]["amount_captured"] == 19_352
+
+
+def test_news_does_not_put_off_a_capture_that_is_due(gateway: ToyGateway) -> None:
+    _, row = charged_order(gateway, 8_000)
+    gateway.fail_next("capture", status=503)
+    gateway.after(minutes=20)
+    gateway.work()
+    again(gateway)
+    gateway.work()
+    row.refresh_from_db()
+    assert row.state == S.AUTHORISED
+    gateway.after(minutes=1)
+    gateway.work()
+    row.refresh_from_db()
+    assert (row.state, row.captured_paise) == (S.CAPTURED, 19_352)
 
 
 def test_bill_above_the_price_is_taken_from_the_buffer(gateway: ToyGateway) -> None:
