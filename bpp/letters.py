@@ -18,7 +18,8 @@ from bpp.registry import KeyRow
 from bpp.signing import SignatureFault, SignatureHeader
 from bpp.storing import Row
 
-SEARCH_GRACE_S: Final = 3
+# Longer than answering one may take in the process that accepted it; then the sweep takes it.
+SEARCH_GRACE_S: Final = 8
 
 
 @dataclass(slots=True)

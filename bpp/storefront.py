@@ -28,11 +28,12 @@ log = logging.getLogger(__name__)
 
 REFRESH_S = 1.0
 SWEEP_EVERY_S = 2.0
-SWEEP_AFTER_S = 3
 AT_ONCE = 64
 BATCH = 128
 GATHER_S = 0.05
 TOTAL_S = 6.0
+# Another process may still be posting what looks left over.
+SWEEP_AFTER_S = letters.SEARCH_GRACE_S
 URL_KEPT_S = 60
 
 
@@ -73,6 +74,7 @@ class Storefront:
         self._any = asyncio.Event()
         self._loops: list[asyncio.Task[None]] = []
         self._answers: set[asyncio.Task[None]] = set()
+        self._under_way: set[int] = set()
         self._urls: dict[tuple[str, str], tuple[str, float]] = {}
 
     async def start(self) -> None:
@@ -96,14 +98,25 @@ class Storefront:
         await self.pool.close()
 
     def answer(self, inbox_id: int, document: dict[str, Any]) -> None:
-        """Answer a stored search in the background; before the shelf is stocked it is left to the sweep."""
-        if not self.shelf.stocked:
+        """Answer a stored search in the background, once until its outcome is written; before the shelf is stocked
+        it is left to the sweep."""
+        if not self.shelf.stocked or inbox_id in self._under_way:
             return
+        self._under_way.add(inbox_id)
         task = asyncio.create_task(self._answer(inbox_id, document))
         self._answers.add(task)
         task.add_done_callback(self._answers.discard)
 
     async def _answer(self, inbox_id: int, document: dict[str, Any]) -> None:
+        try:
+            answered = await self._answered(inbox_id, document)
+        except BaseException:
+            self._under_way.discard(inbox_id)
+            raise
+        self._finished.append(answered)
+        self._any.set()
+
+    async def _answered(self, inbox_id: int, document: dict[str, Any]) -> Answered:
         dialect = dialects.choose(document["context"])
         caller = dialect.caller(document)
         notes: tuple[Note, ...] = ()
@@ -116,8 +129,7 @@ class Storefront:
                 bodies = [self._refusal(err, caller)]
             ready_at = datetime.now(UTC)
             parts = [await self._post(Part(body, ready_at, ready_at), caller) for body in bodies]
-        self._finished.append(Answered(inbox_id, parts, letters.verdicts_of(notes)))
-        self._any.set()
+        return Answered(inbox_id, parts, letters.verdicts_of(notes))
 
     def _bodies(self, request: Search, caller: Caller) -> list[bytes]:
         return self.shelf.answer(request, caller.context, message_id=caller.message_id, now=datetime.now(UTC))
@@ -209,8 +221,12 @@ class Storefront:
 
     async def _write_batch(self) -> None:
         batch = [self._finished.popleft() for _ in range(min(BATCH, len(self._finished)))]
-        if batch:
-            await self.writer.run(lambda connection: _write(connection, batch))
+        try:
+            if batch:
+                await self.writer.run(lambda connection: _write(connection, batch))
+        finally:
+            # Written or not: what is not is the sweep's.
+            self._under_way.difference_update(done.inbox_id for done in batch)
 
     def _refresh(self) -> None:
         close_old_connections()

@@ -11,7 +11,7 @@ import pytest
 from aiohttp import web
 from django.utils import timezone
 
-from bpp import storefront
+from bpp import letters, storefront
 from bpp.models import InboxMessage
 from bpp.packing import unpack
 from catalog.models import Connector
@@ -62,6 +62,12 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(storefront, "REFRESH_S", 0.05)
     monkeypatch.setattr(storefront, "SWEEP_EVERY_S", 0.05)
     monkeypatch.setattr(storefront, "SWEEP_AFTER_S", 0)
+
+
+@pytest.fixture
+def swept_at_once(quick: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The sweep takes a search as soon as it is stored."""
+    monkeypatch.setattr(letters, "SEARCH_GRACE_S", 0)
 
 
 def items(answer: Received) -> list[str]:
@@ -251,6 +257,21 @@ async def test_search_another_process_left_is_answered_and_a_late_one_is_not(
     assert len(shop.buyer.ledger.answers(found, "on_search")) == 1
 
 
+async def test_search_being_answered_is_not_answered_by_the_sweep(
+    connector: Connector, swept_at_once: None, shop: Shop, rows: Rows
+) -> None:
+    shop.buyer.ack_mode = AckMode("slow", wait_s=0.5)
+    sent = await shop.search()
+    await until(lambda: rows("SELECT attempts FROM bpp_inboxmessage") == [(1,)])
+    await shop.close()
+    assert rows(INBOX) == [("done", "")]
+    assert len(shop.buyer.ledger.answers(sent.message_id, "on_search")) == 1
+
+
+def test_sweep_waits_longer_than_an_answer_may_take() -> None:
+    assert storefront.SWEEP_AFTER_S > storefront.TOTAL_S + storefront.GATHER_S
+
+
 async def test_search_is_answered_again_where_its_outcome_could_not_be_written(
     connector: Connector, quick: None, shop: Shop, rows: Rows, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -291,7 +312,7 @@ async def test_station_on_sale_since_the_start_is_found(
 
 
 async def test_shelf_fills_when_the_database_comes_back(
-    connector: Connector, network: Network, settings: Any, quick: None, caplog: pytest.LogCaptureFixture
+    connector: Connector, network: Network, settings: Any, swept_at_once: None, caplog: pytest.LogCaptureFixture
 ) -> None:
     settings.BECKN_EMPTY_SEARCH_ANSWER = True
     with without_table("catalog_operator"):
