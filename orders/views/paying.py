@@ -79,10 +79,11 @@ def webhook(request: HttpRequest, provider: str) -> HttpResponse:
 
 
 def _state(row: Collection) -> str:
-    if row.state in PAID:
-        return "paid"
+    # Money that came for an order which is over goes back: it has paid for nothing.
     if row.closing or row.state in ENDED:
         return "ended"
+    if row.state in PAID:
+        return "paid"
     if row.state == S.ALARM:
         return "alarm"
     if row.state == S.WAITING:

@@ -11,7 +11,7 @@ from django.test import Client
 
 from bpp.models import OutboxMessage
 from orders.models import Collection
-from orders.services import complete_order, mark_started
+from orders.services import complete_order, expire_due, mark_started
 from tests.bpp.pipeline import PAID, Talk, content, tell
 from tests.factories.orders import NOW
 from tests.orders.payments import ToyGateway, running_gateway, the_collection
@@ -97,6 +97,20 @@ def test_pay_page_leads_to_the_provider_and_then_says_paid(talk: Talk, gateway: 
     gateway.after(seconds=15)
     gateway.work()
     assert "arrived" in page(row)
+
+
+def test_pay_page_of_an_order_that_ran_out_says_that_the_money_comes_back(talk: Talk, settings: Any) -> None:
+    with running_gateway(settings, partial_capture=False) as gateway:
+        paid(talk, gateway)
+        row = the_collection(talk.order)
+        assert "arrived" in page(row)
+        expire_due(gateway.after(minutes=16))
+        gateway.work()
+        row.refresh_from_db()
+        assert (row.state, row.closing) == ("captured", True)
+        shown = page(row)
+    assert "comes back by itself" in shown
+    assert "go back to the app" not in shown
 
 
 def test_pay_page_draws_a_upi_code_without_a_gateway(talk: Talk, gateway: ToyGateway, settings: Any) -> None:
