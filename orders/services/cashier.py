@@ -185,7 +185,7 @@ def _decide_closed(order: Order, row: Collection, now: datetime) -> None:
         row.save(update_fields=["wanted_paise", "next_at", "updated_at"])
     elif row.state == S.WAITING and order.state != Order.State.EXPIRED:
         ask_rest(order, now=now)
-    elif row.state in {S.WAITING, S.ASKED, S.OPEN, S.AUTHORISED, S.CAPTURED}:
+    elif order.state == Order.State.EXPIRED and row.state in {S.WAITING, S.ASKED, S.OPEN, S.AUTHORISED, S.CAPTURED}:
         withdraw(row, now=now)
 
 

@@ -11,6 +11,7 @@ from core.errors import Invalid, NotAllowed
 from orders.models import Collection, Journal, Order, OrderEvent, Payment, PaymentReference
 from orders.services import (
     cancel_order,
+    cashier,
     complete_order,
     confirm_order,
     correct_bill,
@@ -20,7 +21,7 @@ from orders.services import (
     refunds_due,
     settle_due,
 )
-from orders.services.receiving import look_again
+from orders.services.receiving import locked, look_again
 from tests.factories.orders import BAP, NOW, a_confirm, an_init, initiated_order
 from tests.orders.payments import (
     ASKED,
@@ -228,6 +229,20 @@ def test_payment_after_the_session_is_asked_for_by_its_bill(gateway: ToyGateway)
     gateway.work()
     settle_due(now=gateway.at)
     assert (money(order).due, Payment.objects.get(order=order).status) == (0, "PAID")
+
+
+def test_link_that_was_asked_for_meanwhile_is_not_withdrawn(gateway: ToyGateway) -> None:
+    order = initiated_order(collected_by="BPP", payment_type="POST-FULFILLMENT")
+    confirm_order(**a_confirm(order, payment_status="NOT-PAID"))
+    mark_started(order.pk, now=NOW, actor="station")
+    ended = gateway.after(minutes=20)
+    complete_order(order.pk, energy_wh=8_000, started_at=NOW, ended_at=ended, now=ended, reason="full", actor="s")
+    row = the_collection(order)
+    assert row.state == S.ASKED
+    # As where it was picked while it waited for the bill, and another worker asked for the rest before the lock.
+    cashier._decide_closed(*locked(row.pk), ended)
+    row.refresh_from_db()
+    assert (row.state, row.closing) == (S.ASKED, False)
 
 
 def test_change_of_payment_is_told_to_the_buyer_app_once_the_order_has_an_id(gateway: ToyGateway) -> None:
