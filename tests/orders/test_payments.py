@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from core.errors import Invalid, NotAllowed
-from orders.models import Collection, Journal, Order, OrderEvent, Payment, PaymentReference
+from orders.models import Collection, Journal, Order, OrderEvent, Payment, PaymentReference, Refund
+from orders.payments.base import Provider
 from orders.services import (
     cancel_order,
     cashier,
@@ -22,6 +23,7 @@ from orders.services import (
     settle_due,
 )
 from orders.services.receiving import locked, look_again
+from orders.services.returning import provider_for
 from tests.factories.orders import BAP, NOW, a_confirm, an_init, initiated_order
 from tests.orders.payments import (
     ASKED,
@@ -162,6 +164,21 @@ def test_refund_without_an_answer_is_not_paid_twice(whole: ToyGateway) -> None:
     assert money(order).returned == 0
     refunds_due(now=whole.after(hours=1))
     assert (money(order).returned, len(whole.api.gateway.refunds)) == (ASKED - 19_352, 1)
+
+
+def test_fault_in_one_refund_holds_up_no_other(whole: ToyGateway, caplog: pytest.LogCaptureFixture) -> None:
+    first, second = (charged_order(whole, 8_000)[0] for _ in range(2))
+
+    def find(refund: Refund) -> Provider | None:
+        if refund.order_id == first.pk:
+            raise NotAllowed("not-in-this-state", "a person was faster")
+        return provider_for(refund)
+
+    refunds_due(now=whole.after(minutes=20), find=find)
+    assert (money(first).returned, money(second).returned) == (0, ASKED - 19_352)
+    assert "refund not worked on" in caplog.text
+    refunds_due(now=whole.after(minutes=3))
+    assert money(first).returned == ASKED - 19_352
 
 
 def test_slow_gateway_is_given_up_within_its_time(gateway: ToyGateway, settings: Any) -> None:
