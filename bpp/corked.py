@@ -35,6 +35,7 @@ class Corked:
         self._transport.close()
 
     def _send(self) -> None:
-        if self._held:
-            held, self._held = self._held, []
+        held, self._held = self._held, []
+        # The reader may have gone since: uvloop raises where one writes to a transport that is closed.
+        if held and not self._transport.is_closing():
             self._transport.write(b"".join(held))

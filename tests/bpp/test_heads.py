@@ -30,6 +30,8 @@ class Wire(asyncio.Transport):
         return default
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
+        if self.closed:
+            raise RuntimeError("the handler is closed")
         self.said += bytes(data)
         self.writes += 1
         self.spoke.set()
@@ -99,6 +101,18 @@ async def test_what_was_written_leaves_before_the_end() -> None:
     assert (wire.said, wire.closed) == (b"one, two", True)
     await asyncio.sleep(0)
     assert wire.writes == 1
+
+
+async def test_what_is_held_is_let_go_where_the_reader_went() -> None:
+    faults: list[dict[str, Any]] = []
+    loop = asyncio.get_running_loop()
+    loop.set_exception_handler(lambda _, fault: faults.append(fault))
+    wire = Wire()
+    corked = Corked(wire, loop)
+    corked.write(b"too late")
+    wire.close()
+    await asyncio.sleep(0)
+    assert (wire.said, faults) == (b"", [])
 
 
 async def test_large_bodies_and_kept_connections_are_not_counted() -> None:
