@@ -259,6 +259,7 @@ class Writer:
             await self._write(connection, [], tasks)
 
     async def _connect(self) -> None:
+        connection: Connection | None = None
         try:
             connection = await AsyncConnection.connect(
                 self._conninfo, autocommit=True, prepare_threshold=1, application_name="voltbazaar-door"
@@ -269,6 +270,8 @@ class Writer:
             self._connection = connection
         except (psycopg.Error, OSError) as err:
             log.error("the database is away", extra={"fault": str(err)[:200]})
+            if connection is not None:
+                await connection.close()
 
     async def _reconnect(self) -> None:
         for wait_s in (*RECONNECT_S, RECONNECT_S[-1]):

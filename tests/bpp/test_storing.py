@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
+from psycopg import AsyncConnection, OperationalError
 
 from bpp.storing import CannotStore, Connection, Row, Writer, conninfo
 
@@ -168,6 +169,26 @@ async def test_database_away_at_the_start(tables: None) -> None:
     with pytest.raises(CannotStore):
         await found.put(row("a"))
     await found.stop()
+
+
+class Refusing(AsyncConnection[tuple[Any, ...]]):
+    """A connection that is made and then cut at its first statement."""
+
+    made: ClassVar[list[Refusing]] = []
+
+    async def execute(self, *_: Any, **__: Any) -> Any:
+        self.made.append(self)
+        raise OperationalError("cut")
+
+
+async def test_connection_that_cannot_be_set_up_is_closed(tables: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bpp.storing.AsyncConnection", Refusing)
+    found = Writer(conninfo())
+    await found.start()
+    assert not found.connected
+    await found.stop()
+    assert Refusing.made
+    assert all(connection.closed for connection in Refusing.made)
 
 
 async def test_stop_writes_what_has_gathered(tables: None, rows: Rows) -> None:
