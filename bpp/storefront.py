@@ -259,12 +259,15 @@ UPDATE bpp_inboxmessage SET state = 'expired', done_at = now(),
     reason = 'its time to live ran out before it was answered'
 WHERE state = 'new' AND action = 'search' AND deadline_at <= now()
 """
-# One statement, so that an answer, its first attempt and the end of its search stand or fall together.
+# One statement, so that an answer, its first attempt and the end of its search stand or fall together; told again, it
+# changes nothing.
 KEEP = """
 WITH done AS (
     UPDATE bpp_inboxmessage SET state = 'done', done_at = now(),
-        reason = CASE WHEN id = ANY(%(silent)b::bigint[]) THEN 'nothing matched; no callback by setting' ELSE '' END
-    WHERE id = ANY(%(ids)b::bigint[])
+        reason = CASE WHEN id = ANY(%(silent)b::bigint[]) THEN 'nothing matched; no callback by setting' ELSE '' END,
+        verdicts = verdicts
+            || coalesce((%(notes)b::text[])[array_position(%(noted)b::bigint[], id)]::jsonb, '[]'::jsonb)
+    WHERE id = ANY(%(ids)b::bigint[]) AND state <> 'done'
     RETURNING id, bap_id, transaction_id, message_id, deadline_at),
 kept AS (
     INSERT INTO bpp_outboxmessage
@@ -288,10 +291,6 @@ FROM unnest(%(inbox_id)b::bigint[], %(part)b::bigint[], %(wait_ms)b::bigint[], %
     AS t(inbox_id, part, wait_ms, status, outcome, detail, response, key_id, ended_at)
 JOIN kept ON kept.answers_id = t.inbox_id AND kept.part = t.part
 """
-NOTE = """
-UPDATE bpp_inboxmessage SET verdicts = verdicts || t.notes::jsonb
-FROM unnest(%(ids)b::bigint[], %(notes)b::text[]) AS t(id, notes) WHERE bpp_inboxmessage.id = t.id
-"""
 
 
 async def _left_over(connection: AsyncConnection[Any]) -> list[tuple[int, bytes]]:
@@ -304,10 +303,13 @@ async def _write(connection: AsyncConnection[Any], batch: list[Answered]) -> Non
     """The outcome of a batch of searches: what was sent is kept as sent, what failed goes the outbox's way."""
     sent = [(done.inbox_id, number, part) for done in batch for number, part in enumerate(done.parts)]
     parts = [part for _, _, part in sent]
+    noted = [done for done in batch if done.notes != "[]"]
     details = Texts.of(part.detail[:500] for part in parts)
     columns = {
         "ids": Integers.of(done.inbox_id for done in batch),
         "silent": Integers.of(done.inbox_id for done in batch if not done.parts),
+        "noted": Integers.of(done.inbox_id for done in noted),
+        "notes": Texts.of(done.notes for done in noted),
         "inbox_id": Integers.of(inbox_id for inbox_id, _, _ in sent),
         "part": Integers.of(number for _, number, _ in sent),
         "url": Texts.of(part.url for part in parts),
@@ -324,10 +326,6 @@ async def _write(connection: AsyncConnection[Any], batch: list[Answered]) -> Non
         "key_id": Texts.of(part.key_id for part in parts),
     }
     await connection.execute(KEEP, columns)
-    noted = [done for done in batch if done.notes != "[]"]
-    if noted:
-        ids, notes = Integers.of(done.inbox_id for done in noted), Texts.of(done.notes for done in noted)
-        await connection.execute(NOTE, {"ids": ids, "notes": notes})
 
 
 def _state(part: Part) -> str:

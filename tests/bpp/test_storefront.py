@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Callable, Iterator
 from datetime import datetime, timedelta
 from typing import Any
@@ -31,6 +32,7 @@ UNREADABLE = {
         "stops": [{"location": {"circle": {"gps": "12.97,77.59", "radius": {"value": "1", "unit": "parsec"}}}}]
     }
 }
+ODD = {"tags": [{"descriptor": {"code": "moods"}, "list": [{"descriptor": {"code": "mood"}, "value": "calm"}]}]}
 OUTBOX = "SELECT state, attempts, reason FROM bpp_outboxmessage ORDER BY part"
 INBOX = "SELECT state, reason FROM bpp_inboxmessage ORDER BY id"
 ATTEMPT = "SELECT outcome, status, key_id FROM bpp_deliveryattempt"
@@ -168,13 +170,24 @@ async def test_empty_catalogue_goes_out_where_the_network_wants_one(shop: Shop, 
 
 
 async def test_odd_spelling_is_answered_and_noted_on_the_row(connector: Connector, shop: Shop, rows: Rows) -> None:
-    intent = {"tags": [{"descriptor": {"code": "moods"}, "list": [{"descriptor": {"code": "mood"}, "value": "calm"}]}]}
-    sent = await shop.search(intent)
+    sent = await shop.search(ODD)
     assert items(await shop.buyer.ledger.wait_for(sent.message_id, "on_search", SOON_S)) == [connector.item_id]
     await shop.close()
     [(state, verdicts)] = rows("SELECT state, verdicts FROM bpp_inboxmessage")
     assert state == "done"
     assert [(each["path"], each["seen"]) for each in verdicts] == [("$.message.intent.tags[0].list[0]", "mood: calm")]
+
+
+async def test_outcome_that_is_written_twice_is_kept_once(connector: Connector, shop: Shop, rows: Rows) -> None:
+    await shop.search(ODD)
+    await until(lambda: rows(INBOX) == [("done", "")])
+    [(inbox_id, before)] = rows("SELECT id, verdicts FROM bpp_inboxmessage")
+    assert len(before) == 1
+    again = storefront.Answered(inbox_id, [], json.dumps(before))
+    writer = shop.front._writer
+    assert writer is not None
+    await writer.run(lambda connection: storefront._write(connection, [again]))
+    assert rows("SELECT state, reason, verdicts FROM bpp_inboxmessage") == [("done", "", before)]
 
 
 async def test_search_that_cannot_be_read_gets_an_error(shop: Shop, rows: Rows) -> None:
