@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable
 from datetime import timedelta
@@ -16,6 +17,8 @@ from core.due import one_of
 from core.nudges import BELL
 from fulfillment import services as fulfillment
 from orders import services as orders
+
+log = logging.getLogger(__name__)
 
 LONGEST_S = 20.0
 
@@ -56,20 +59,22 @@ def advance_due() -> None:
 @task("expire")
 def expire_due() -> None:
     """Release quotes and holds that ran out."""
-    _drain("expire", lambda: orders.expire_due(timezone.now(), limit=100), hands=1)
-    told = orders.deadlines_due(timezone.now(), limit=100)
-    fulfillment.close_sessions_due(timezone.now(), limit=100)
-    if told:
-        BELL.ring("process")
-    orders.prolong_due(timezone.now(), limit=100)
-    versions.promote_due(timezone.now(), limit=100)
+    _each(
+        lambda: _drain("expire", lambda: orders.expire_due(timezone.now(), limit=100), hands=1),
+        lambda: _telling(orders.deadlines_due(timezone.now(), limit=100)),
+        lambda: fulfillment.close_sessions_due(timezone.now(), limit=100),
+        lambda: orders.prolong_due(timezone.now(), limit=100),
+        lambda: versions.promote_due(timezone.now(), limit=100),
+    )
 
 
 @task("refund")
 def refund_due() -> None:
     """Give back what orders have no use for, and see that the books add up."""
-    _drain("refund", _refund, hands=1)
-    orders.check_books(now=timezone.now(), every=timedelta(seconds=settings.BOOKS_CHECK_S))
+    _each(
+        lambda: _drain("refund", _refund, hands=1),
+        lambda: orders.check_books(now=timezone.now(), every=timedelta(seconds=settings.BOOKS_CHECK_S)),
+    )
 
 
 def _refund() -> int:
@@ -103,6 +108,21 @@ def _advance() -> int:
         + fulfillment.bill_late_due(now=now)
         + fulfillment.emit_due(now=now, limit=20)
     )
+
+
+def _telling(count: int) -> None:
+    """Wake who tells buyer apps, where anything happened."""
+    if count:
+        BELL.ring("process")
+
+
+def _each(*sweeps: Callable[[], object]) -> None:
+    """Run every sweep: a fault in one is logged, leaves its rows due and does not keep the others from their work."""
+    for sweep in sweeps:
+        try:
+            sweep()
+        except Exception:
+            log.exception("a sweep failed; it runs again")
 
 
 def _drain(queue: str, step: Callable[[], int], *, hands: int) -> None:

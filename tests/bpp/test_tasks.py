@@ -9,15 +9,18 @@ from typing import Any
 import psycopg
 import pytest
 from celery.signals import before_task_publish
+from django.db import connection
 from django.utils import timezone
 
 from bpp import tasks
 from bpp.models import InboxMessage, OutboxMessage
 from bpp.storing import conninfo
+from catalog.versions import plan_version
 from core.nudges import BELL
 from fulfillment.models import Session
 from orders.models import Order
 from tests.bpp.pipeline import BuyerApp, Talk
+from tests.factories.catalog import TariffFactory
 from tests.factories.fulfillment import starting_session
 from tests.factories.orders import NOW, initiated_order
 from tests.fulfillment.supplier import FakeSupplier
@@ -68,6 +71,18 @@ def test_expire_releases_what_ran_out(db: None) -> None:
     tasks.expire_due()
     order.refresh_from_db()
     assert order.state == Order.State.EXPIRED
+
+
+def test_fault_in_one_sweep_leaves_the_others_to_their_work(db: None, caplog: pytest.LogCaptureFixture) -> None:
+    tariff = TariffFactory.create()
+    plan_version(tariff.pk, valid_from=NOW + timedelta(hours=1), prices={"gst_percent": 5}, now=NOW)
+    with connection.cursor() as cursor:
+        # Gone again with the test's transaction.
+        cursor.execute("ALTER TABLE orders_quote RENAME TO orders_quote_away")
+    tasks.expire_due()
+    tariff.refresh_from_db()
+    assert tariff.version == 2
+    assert "a sweep failed" in caplog.text
 
 
 def test_hand_too_many_leaves_the_work_to_the_others(db: None) -> None:
