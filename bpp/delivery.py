@@ -8,7 +8,7 @@ import logging
 import random
 import threading
 import time
-from collections import Counter
+from collections import Counter, deque
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -16,7 +16,7 @@ from functools import cache
 from typing import Any
 
 from django.conf import settings
-from django.db import connection, transaction
+from django.db import InterfaceError, OperationalError, connection, transaction
 from django.utils import timezone
 
 from bpp import keys, registry, signing
@@ -33,6 +33,7 @@ TOTAL_S = 6.0
 PER_BUYER = 4
 IN_FLIGHT = 32
 LONGEST_S = 20.0
+AWAY_S = 0.2
 KEPT_CHARS = 2048
 
 # Only the head of a mailbox (one buyer app's transaction) is tried, and few mailboxes of one buyer app at a time.
@@ -87,17 +88,29 @@ def deliver() -> int:
     Network calls run on a background event loop with kept-alive connections; claims and results are written from here.
     """
     flying: dict[Future[Try], Claimed] = {}
+    brought: deque[tuple[Claimed, Try, datetime]] = deque()
     count, until = 0, time.monotonic() + LONGEST_S
     while True:
-        if time.monotonic() < until:
-            for row in claim(_full(flying), limit=IN_FLIGHT - len(flying)):
-                flying[_post_later(row)] = row
-                count += 1
-        if not flying:
+        try:
+            while brought:
+                row, tried, at = brought[0]
+                record(row, tried, now=at)
+                brought.popleft()
+            if time.monotonic() < until:
+                for row in claim(_full(flying), limit=IN_FLIGHT - len(flying)):
+                    flying[_post_later(row)] = row
+                    count += 1
+        except (OperationalError, InterfaceError):
+            # What is forgotten here goes out twice: outcomes wait for the database until their lease is over.
+            if time.monotonic() > until + LEASE_S:
+                raise
+            log.warning("the database is away", extra={"flying": len(flying), "unrecorded": len(brought)})
+            connection.close()
+            time.sleep(AWAY_S)
+        if not flying and not brought:
             return count
         done, _ = wait(flying, timeout=0.2, return_when=FIRST_COMPLETED)
-        for future in done:
-            record(flying.pop(future), future.result(), now=timezone.now())
+        brought.extend((flying.pop(future), future.result(), timezone.now()) for future in done)
 
 
 def claim(full: list[str], *, limit: int) -> list[Claimed]:

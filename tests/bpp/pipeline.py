@@ -6,7 +6,7 @@ import asyncio
 import threading
 import uuid
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -179,12 +179,13 @@ ACK = b'{"message":{"ack":{"status":"ACK"}}}'
 
 @dataclass
 class Answer:
-    """How the buyer app answers one callback; `never` leaves it waiting."""
+    """How the buyer app answers one callback, once `first` has happened; `never` leaves it waiting."""
 
     status: int = 200
     body: bytes = ACK
     headers: dict[str, str] = field(default_factory=dict)
     never: bool = False
+    first: Callable[[], None] = lambda: None
 
 
 @dataclass
@@ -219,6 +220,7 @@ class BuyerApp:
                 self.full.set()
             await self.full.wait()
             answer = self.script.popleft() if self.script else Answer()
+            await asyncio.to_thread(answer.first)
             if answer.never:
                 await asyncio.Event().wait()
             return web.Response(status=answer.status, body=answer.body, headers=answer.headers)

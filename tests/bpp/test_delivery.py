@@ -7,12 +7,15 @@ import time
 from datetime import datetime, timedelta
 from typing import Any
 
+import psycopg
 import pytest
+from django.db import connection
 from django.utils import timezone
 
 from bpp import delivery, inbox, outbox
 from bpp.delivery import Claimed, Try
 from bpp.models import DeliveryAttempt, OutboxMessage, Subscriber
+from bpp.storing import conninfo
 from sandbox.signing import Identity, verify
 from tests.bpp.pipeline import Answer, BuyerApp, Talk, listed
 from tests.factories.orders import BAP
@@ -59,7 +62,22 @@ def claimed(row: OutboxMessage) -> Claimed:
     return found
 
 
+def terminate(pid: int) -> None:
+    """End one connection as a restart of the database does."""
+    with psycopg.connect(conninfo()) as link:
+        link.execute("SELECT pg_terminate_backend(%s)", [pid])
+
+
 # -- there ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.django_db(transaction=True)
+def test_what_a_buyer_app_took_while_the_database_was_away_goes_out_once(buyer_app: BuyerApp, us: Identity) -> None:
+    row = owe_to(buyer_app)
+    pid = connection.connection.info.backend_pid
+    buyer_app.script.append(Answer(first=lambda: terminate(pid)))
+    assert delivery.deliver() == 1
+    assert (after(row).state, len(buyer_app.taken)) == (State.SENT, 1)
 
 
 def test_nothing_owed_is_nothing_done(db: None) -> None:
