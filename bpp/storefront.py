@@ -20,7 +20,7 @@ from bpp.kept import settings
 from bpp.messages import Caller, Note, Search, WireFault
 from bpp.packing import pack
 from bpp.replies import ErrorReply
-from bpp.storing import Writer
+from bpp.storing import CannotStore, Writer
 from core.errors import DeliveryError, OutsideError
 from core.http import Pool
 
@@ -31,6 +31,7 @@ SWEEP_EVERY_S = 2.0
 AT_ONCE = 64
 BATCH = 128
 GATHER_S = 0.05
+AWAY_S = 0.2
 TOTAL_S = 6.0
 # Another process may still be posting what looks left over.
 SWEEP_AFTER_S = letters.SEARCH_GRACE_S
@@ -93,8 +94,11 @@ class Storefront:
         for loop in self._loops:
             loop.cancel()
         await asyncio.gather(*self._loops, return_exceptions=True)
-        while self._finished:
-            await self._write_batch()
+        try:
+            while self._finished:
+                await self._write_batch()
+        except CannotStore:
+            log.error("the database is away", extra={"unrecorded": len(self._finished)})
         await self.pool.close()
 
     def answer(self, inbox_id: int, document: dict[str, Any]) -> None:
@@ -202,8 +206,8 @@ class Storefront:
             self._any.clear()
             try:
                 await self._write_batch()
-            except Exception:
-                log.exception("outcomes of searches not written; the sweep answers those again")
+            except CannotStore:
+                await asyncio.sleep(AWAY_S)
             if self._finished:
                 self._any.set()
 
@@ -224,9 +228,13 @@ class Storefront:
         try:
             if batch:
                 await self.writer.run(lambda connection: _write(connection, batch))
-        finally:
-            # Written or not: what is not is the sweep's.
-            self._under_way.difference_update(done.inbox_id for done in batch)
+        except CannotStore:
+            # The database is away. What is forgotten here would be answered a second time.
+            self._finished.extendleft(reversed(batch))
+            raise
+        except Exception:
+            log.exception("outcomes of searches not written; the sweep answers those again")
+        self._under_way.difference_update(done.inbox_id for done in batch)
 
     def _refresh(self) -> None:
         close_old_connections()

@@ -35,6 +35,9 @@ UNREADABLE = {
 ODD = {"tags": [{"descriptor": {"code": "moods"}, "list": [{"descriptor": {"code": "mood"}, "value": "calm"}]}]}
 OUTBOX = "SELECT state, attempts, reason FROM bpp_outboxmessage ORDER BY part"
 INBOX = "SELECT state, reason FROM bpp_inboxmessage ORDER BY id"
+OUR_DOOR = (
+    "SELECT pid FROM pg_stat_activity WHERE application_name = 'voltbazaar-door' AND datname = current_database()"
+)
 ATTEMPT = "SELECT outcome, status, key_id FROM bpp_deliveryattempt"
 
 
@@ -278,6 +281,18 @@ async def test_search_being_answered_is_not_answered_by_the_sweep(
     await until(lambda: rows("SELECT attempts FROM bpp_inboxmessage") == [(1,)])
     await shop.close()
     assert rows(INBOX) == [("done", "")]
+    assert len(shop.buyer.ledger.answers(sent.message_id, "on_search")) == 1
+
+
+async def test_search_whose_outcome_finds_the_database_away_is_not_answered_again(
+    connector: Connector, swept_at_once: None, shop: Shop, rows: Rows
+) -> None:
+    shop.buyer.ack_mode = AckMode("slow", wait_s=0.3)
+    sent = await shop.search()
+    await until(lambda: shop.buyer.ledger.answers(sent.message_id, "on_search"))
+    run(f"SELECT pg_terminate_backend(pid) FROM ({OUR_DOOR}) AS door")
+    await until(lambda: rows(INBOX) == [("done", "")])
+    await shop.close()
     assert len(shop.buyer.ledger.answers(sent.message_id, "on_search")) == 1
 
 
