@@ -10,6 +10,7 @@ import os
 import random
 import sys
 import time
+from collections import Counter
 
 from aiohttp import web
 
@@ -159,11 +160,13 @@ def _judge(verdict: Verdict, rig: Rig, buyers: list[Buyer], account: Account) ->
     for text in (*account.lost(), *account.wrong):
         verdict.fail(text)
     received = sum(1 for buyer in buyers for e in buyer.ledger.exchanges if e.direction == "in")
-    twice = sum(buyer.ledger.counts["duplicate"] for buyer in buyers)
+    again = Counter(e.action for buyer in buyers for e in buyer.ledger.exchanges if e.duplicate)
+    twice = again.total()
     forged = sum(buyer.ledger.counts["bad signature"] for buyer in buyers)
     verdict.figures |= {
         "callbacks": received,
         "twice": twice,
+        "twice_by_action": dict(again.most_common()),
         "twice_percent": round(100 * twice / max(received, 1), 2),
         "lost": len(account.lost()),
         "unacked": account.unacked,
