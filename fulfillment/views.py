@@ -6,7 +6,6 @@ import asyncio
 import json
 import time
 from collections.abc import AsyncIterator
-from typing import TypeVar
 
 from asgiref.sync import sync_to_async
 from django.db import close_old_connections
@@ -15,10 +14,9 @@ from django.shortcuts import render
 from django.utils import timezone
 from django.views.decorators.http import require_safe
 
+from core.pages import sealed
 from fulfillment.services.tracking import Snapshot, snapshot, tracked_order
 from orders.filing import handed_out, paper_title, papers_of
-
-R = TypeVar("R", bound=HttpResponseBase)
 
 LOOK_EVERY_S = 1.0
 HEARTBEAT_S = 10.0
@@ -34,8 +32,9 @@ def track(request: HttpRequest, token: str) -> HttpResponse:
     """The live page; complete without scripts."""
     seen = _look(token)
     if seen is None:
-        return _closed(_gone(request))
-    return _closed(render(request, "fulfillment/track.html", {"seen": seen, "token": token, "papers": _papers(token)}))
+        return sealed(_gone(request), POLICY)
+    shown = {"seen": seen, "token": token, "papers": _papers(token)}
+    return sealed(render(request, "fulfillment/track.html", shown), POLICY)
 
 
 @require_safe
@@ -44,8 +43,8 @@ def track_paper(request: HttpRequest, token: str, place: int) -> HttpResponse:
     order_id = tracked_order(token, timezone.now())
     papers = papers_of(order_id) if order_id is not None else []
     if not 1 <= place <= len(papers):
-        return _closed(_gone(request))
-    return _closed(handed_out(papers[place - 1], request.GET.get("lang", "en")))
+        return sealed(_gone(request), POLICY)
+    return sealed(handed_out(papers[place - 1], request.GET.get("lang", "en")), POLICY)
 
 
 @require_safe
@@ -53,18 +52,18 @@ def track_json(request: HttpRequest, token: str) -> HttpResponse:
     """The same as data."""
     seen = _look(token)
     if seen is None:
-        return _closed(_gone(request))
-    return _closed(JsonResponse(seen.as_dict()))
+        return sealed(_gone(request), POLICY)
+    return sealed(JsonResponse(seen.as_dict()), POLICY)
 
 
 @require_safe
 async def track_events(request: HttpRequest, token: str) -> HttpResponseBase:
     """The same as Server-Sent Events: one `snapshot` at each change, a comment every 10 s, 15 minutes at most."""
     if await _look_async(token) is None:
-        return _closed(await sync_to_async(_gone)(request))
+        return sealed(await sync_to_async(_gone)(request), POLICY)
     response = StreamingHttpResponse(_stream(token), content_type="text/event-stream")
     response["X-Accel-Buffering"] = "no"
-    return _closed(response)
+    return sealed(response, POLICY)
 
 
 async def _stream(token: str) -> AsyncIterator[str]:
@@ -114,11 +113,3 @@ _look_async = sync_to_async(_glance, thread_sensitive=True)
 def _gone(request: HttpRequest) -> HttpResponse:
     """One answer for unknown, expired and revoked links, so that guessing teaches nothing."""
     return render(request, "fulfillment/gone.html", status=404)
-
-
-def _closed(response: R) -> R:
-    response["Referrer-Policy"] = "no-referrer"
-    response["X-Robots-Tag"] = "noindex, nofollow"
-    response["Cache-Control"] = "no-store"
-    response["Content-Security-Policy"] = POLICY
-    return response

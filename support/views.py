@@ -11,11 +11,9 @@ from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_http_methods
 
 from core.errors import Invalid, NotFound
+from core.pages import FORM_POLICY, sealed
 from support.services import COMMENT_LIMIT, add_feedback, ratings_for_token
 
-POLICY = (
-    "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
-)
 # What is asked for → the rating's category.
 QUESTIONS = (
     ("Fulfillment", "Charging: did it start quickly and run well?"),
@@ -34,14 +32,14 @@ def feedback(request: HttpRequest, token: str) -> HttpResponse:
         ratings = ratings_for_token(token)
         if request.method == "POST":
             add_feedback(token, comment=_comment(request), scores=_scores(request), now=timezone.now())
-            return _closed(render(request, "support/feedback.html", {"thanks": True}))
+            return sealed(render(request, "support/feedback.html", {"thanks": True}), FORM_POLICY)
     except NotFound:
-        return _closed(render(request, "support/feedback.html", {"gone": True}, status=404))
+        return sealed(render(request, "support/feedback.html", {"gone": True}, status=404), FORM_POLICY)
     except Invalid as err:
-        return _closed(_form(request, fault=err.text, status=400, station=""))
+        return sealed(_form(request, fault=err.text, status=400, station=""), FORM_POLICY)
     given = {rating.category: f"{rating.value:f}".rstrip("0").rstrip(".") for rating in ratings}
     station = ratings[0].order.connector.evse.station.name
-    return _closed(_form(request, station=station, given=given, comment=ratings[0].comment))
+    return sealed(_form(request, station=station, given=given, comment=ratings[0].comment), FORM_POLICY)
 
 
 def _form(
@@ -75,11 +73,3 @@ def _scores(request: HttpRequest) -> dict[str, Decimal]:
         if value:
             scores[name] = Decimal(value)
     return scores
-
-
-def _closed(response: HttpResponse) -> HttpResponse:
-    response["Referrer-Policy"] = "no-referrer"
-    response["X-Robots-Tag"] = "noindex, nofollow"
-    response["Cache-Control"] = "no-store"
-    response["Content-Security-Policy"] = POLICY
-    return response

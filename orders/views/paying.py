@@ -13,13 +13,13 @@ from django.views.decorators.http import require_POST, require_safe
 
 from catalog.wording import rupees
 from core.errors import PaymentError
+from core.pages import READ_POLICY, sealed
 from orders.models import Collection
 from orders.payments.base import WebhookRefused
 from orders.payments.upi import qr_svg
 from orders.services.cashier import take_news
 
 LARGEST_NEWS_BYTES = 131_072
-POLICY = "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; frame-ancestors 'none'"
 S = Collection.State
 PAID = (S.AUTHORISED, S.CAPTURED)
 ENDED = (S.EXPIRED, S.FAILED, S.RELEASED)
@@ -38,7 +38,7 @@ def pay(request: HttpRequest, token: str) -> HttpResponse:
         .first()
     )
     if row is None:
-        return _closed(render(request, "orders/pay.html", {"state": "unknown"}, status=404))
+        return sealed(render(request, "orders/pay.html", {"state": "unknown"}, status=404), READ_POLICY)
     state = _state(row)
     shown = {
         "state": state,
@@ -51,7 +51,7 @@ def pay(request: HttpRequest, token: str) -> HttpResponse:
         # Drawn by us from a checked address; it holds no text of the payer.
         "qr": mark_safe(qr_svg(row.intent)) if state == "open" and row.intent else "",  # noqa: S308
     }
-    return _closed(render(request, "orders/pay.html", shown))
+    return sealed(render(request, "orders/pay.html", shown), READ_POLICY)
 
 
 # A provider has no cookie: the signature over the body is its only authority.
@@ -93,11 +93,3 @@ def _state(row: Collection) -> str:
 
 def _said(text: str, status: int) -> JsonResponse:
     return JsonResponse({"status": text}, status=status)
-
-
-def _closed(response: HttpResponse) -> HttpResponse:
-    response["Referrer-Policy"] = "no-referrer"
-    response["X-Robots-Tag"] = "noindex, nofollow"
-    response["Cache-Control"] = "no-store"
-    response["Content-Security-Policy"] = POLICY
-    return response

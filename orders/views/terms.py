@@ -14,12 +14,10 @@ from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_http_methods
 
 from core.errors import Invalid, NotAllowed, NotFound
+from core.pages import FORM_POLICY, sealed
 from orders.models import Order, Terms
 from orders.services.consent import LANGUAGES, SET_OF, SETS, Standing, accept, order_for_token, required_sets, standing
 
-POLICY = (
-    "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
-)
 NAMES = (("en", "English"), ("hi", "हिन्दी"), ("kn", "ಕನ್ನಡ"))
 TITLES = {
     Terms.Kind.GENERAL: gettext_lazy("General terms"),
@@ -76,11 +74,11 @@ def terms_form(request: HttpRequest, token: str) -> HttpResponse:
         try:
             order = order_for_token(token)
             if request.method == "POST":
-                return _closed(_answered(request, order, language))
+                return sealed(_answered(request, order, language), FORM_POLICY)
             seen = standing(order, now=timezone.now())
         except NotFound:
-            return _closed(_page(request, "unknown", language, status=404))
-        return _closed(_shown(request, seen, language))
+            return sealed(_page(request, "unknown", language, status=404), FORM_POLICY)
+        return sealed(_shown(request, seen, language), FORM_POLICY)
 
 
 def _answered(request: HttpRequest, order: Order, language: str) -> HttpResponse:
@@ -163,11 +161,3 @@ def _language(request: HttpRequest) -> str:
         return wanted
     told = parse_accept_lang_header(request.headers.get("Accept-Language", "")[:200])
     return next((base for name, _ in told if (base := name.partition("-")[0]) in LANGUAGES), "en")
-
-
-def _closed(response: HttpResponse) -> HttpResponse:
-    response["Referrer-Policy"] = "no-referrer"
-    response["X-Robots-Tag"] = "noindex, nofollow"
-    response["Cache-Control"] = "no-store"
-    response["Content-Security-Policy"] = POLICY
-    return response

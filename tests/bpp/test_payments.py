@@ -131,4 +131,5 @@ def page(row: Collection) -> str:
     response = Client().get(f"/pay/{row.token}")
     assert response.status_code == 200
     assert response.headers["Referrer-Policy"] == "no-referrer"
+    assert "form-action 'none'" in response.headers["Content-Security-Policy"]
     return response.content.decode()
