@@ -5,16 +5,15 @@ Preferences are ours: a tag group `charging-preferences` on the order or its ful
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
 from bpp.dialects.v1 import words
-from bpp.dialects.v1.reading import Reader
+from bpp.dialects.v1.reading import ORDER, Reader
+from bpp.dialects.v1.tags import tags
 
 PREFERENCES = "charging-preferences"
 REDIRECT = "auto-redirect"
-_ORDER = "$.message.order"
 _YES = frozenset({"true", "yes", "y", "1", "allowed"})
 _CODE = "start-code"
 
@@ -41,28 +40,15 @@ def times(fulfillment: dict[str, Any], where: str, reader: Reader) -> tuple[date
 
 def item(order: dict[str, Any], reader: Reader) -> str:
     """The connector that an update names; empty where it names none."""
-    for where, row in reader.rows(order, "items", _ORDER):
+    for where, row in reader.rows(order, "items", ORDER):
         return reader.text(row, "id", where)
     return ""
 
 
 def _tagged(order: dict[str, Any], reader: Reader, *, group: str, code: str) -> str:
     """The value of a tag; in `group` or one without a code, empty `group`: in any."""
-    for name, tag, entry, at in _tags(order, reader):
-        if tag == code and (not group or name in {group, ""}):
-            return reader.text(entry, "value", at, limit=1000)
+    for where, node in [(ORDER, order), *reader.rows(order, "fulfillments", ORDER)]:
+        for tag in tags(node, where, reader):
+            if tag.code == code and (not group or tag.group in {group, ""}):
+                return tag.value(reader, limit=1000)
     return ""
-
-
-def _tags(order: dict[str, Any], reader: Reader) -> Iterator[tuple[str, str, dict[str, Any], str]]:
-    """Each tag on the order and its fulfilments, after the codes of its group and its own, before its place."""
-    places = [(_ORDER, order), *reader.rows(order, "fulfillments", _ORDER)]
-    for place, node in places:
-        for where, row in reader.rows(node, "tags", place):
-            name = _code(row, where, reader)
-            for at, entry in reader.rows(row, "list", where):
-                yield name, _code(entry, at, reader), entry, at
-
-
-def _code(node: dict[str, Any], where: str, reader: Reader) -> str:
-    return words.fold(reader.text(reader.map(node, "descriptor", where), "code", f"{where}.descriptor"))

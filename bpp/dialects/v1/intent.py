@@ -10,6 +10,7 @@ from typing import Any
 
 from bpp.dialects.v1 import words
 from bpp.dialects.v1.reading import Reader
+from bpp.dialects.v1.tags import Tag, tags
 from bpp.messages import Circle, Search, Window, WireFault
 
 DEFAULT_RADIUS_M = 5000.0
@@ -77,10 +78,8 @@ class _Filters:
 
     def read(self, node: dict[str, Any], path: str) -> None:
         """Takes every tag of every group at `node`."""
-        for where, group in self.reader.rows(node, "tags", path):
-            group_code = self._code(group, where)
-            for at, tag in self.reader.rows(group, "list", where):
-                self._tag(tag, at, group_code)
+        for tag in tags(node, path, self.reader, or_name=True):
+            self._tag(tag)
 
     def take(self, code: str, value: str, path: str) -> None:
         """Takes one filter by its folded code. Raises WireFault where its value cannot be read."""
@@ -107,14 +106,13 @@ class _Filters:
             found |= known or {text}
         return frozenset(found)
 
-    def _tag(self, tag: dict[str, Any], path: str, group_code: str) -> None:
-        code = self._code(tag, path)
-        value = self.reader.text(tag, "value", path)
-        if group_code in _CONNECTOR_CODES and code not in _CONNECTOR_CODES:
-            raw = self.reader.map(tag, "descriptor", path)
+    def _tag(self, tag: Tag) -> None:
+        value, path = tag.value(self.reader), tag.path
+        if tag.group in _CONNECTOR_CODES and tag.code not in _CONNECTOR_CODES:
+            raw = self.reader.map(tag.node, "descriptor", path)
             self.take("connector-type", value or self.reader.text(raw, "code", f"{path}.descriptor"), path)
         elif value:
-            self.take(code, value, path)
+            self.take(tag.code, value, path)
 
     def _take_word(self, code: str, value: str, path: str) -> None:
         if code in {"charger-type", "current", "current-type"} and words.current(value):
@@ -131,13 +129,6 @@ class _Filters:
         if power_w is None:
             raise WireFault("30000", f"{path}.value", f"{path}.value is {value!r}; send a power such as 30kW.")
         return power_w
-
-    def _code(self, node: dict[str, Any], path: str) -> str:
-        descriptor = self.reader.map(node, "descriptor", path)
-        text = self.reader.text(descriptor, "code", f"{path}.descriptor") or self.reader.text(
-            descriptor, "name", f"{path}.descriptor"
-        )
-        return words.fold(text)
 
 
 def _words(intent: dict[str, Any], item: dict[str, Any], reader: Reader) -> str:

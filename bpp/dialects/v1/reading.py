@@ -16,6 +16,8 @@ from typing import Any
 from bpp.dialects.v1 import words
 from bpp.messages import Note, Quantity, Window, WireFault
 
+ORDER = "$.message.order"
+"""Where the order of a message stands."""
 IST = timezone(timedelta(hours=5, minutes=30), "IST")
 _DURATION = re.compile(
     r"P(?:(\d{1,4})Y)?(?:(\d{1,5})M)?(?:(\d{1,5})W)?(?:(\d{1,6})D)?"

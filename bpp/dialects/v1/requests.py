@@ -9,7 +9,7 @@ import re
 from typing import Any
 
 from bpp.dialects.v1 import changes, terms, wishes, words
-from bpp.dialects.v1.reading import Reader, missing
+from bpp.dialects.v1.reading import ORDER, Reader, missing
 from bpp.messages import (
     Cancel,
     Confirm,
@@ -24,7 +24,6 @@ from bpp.messages import (
     WireFault,
 )
 
-_ORDER = "$.message.order"
 _ADD_ON_CODES = frozenset({"add-on-item", "add-on", "addon", "add-on-items"})
 _INDEX = re.compile(r"\[\d*\]|\.\d+(?=\.|$)")
 _TARGET_WORDS = {
@@ -58,14 +57,14 @@ def confirm(message: dict[str, Any], reader: Reader) -> Confirm:
     """A wish with the proof of payment; an order id sent along is ignored, we give ours."""
     order = reader.map(message, "order", "$.message")
     if order.get("id"):
-        reader.warn(f"{_ORDER}.id", order["id"], "ignored; the order id is given in on_confirm")
-    quote = reader.map(order, "quote", _ORDER)
+        reader.warn(f"{ORDER}.id", order["id"], "ignored; the order id is given in on_confirm")
+    quote = reader.map(order, "quote", ORDER)
     return Confirm(
         _wish(order, reader),
         _billing(order, reader),
         _customer(order, reader),
         _payment(order, reader),
-        quoted=reader.decimal(reader.map(quote, "price", f"{_ORDER}.quote"), "value", f"{_ORDER}.quote.price"),
+        quoted=reader.decimal(reader.map(quote, "price", f"{ORDER}.quote"), "value", f"{ORDER}.quote.price"),
         consents=terms.consents(order, reader),
     )
 
@@ -99,13 +98,13 @@ def update(message: dict[str, Any], reader: Reader) -> Update:
     Raises WireFault 30012 where nothing says what to change, 30013 where the state named is no command.
     """
     order = reader.map(message, "order", "$.message")
-    fulfillments = reader.rows(order, "fulfillments", _ORDER) or reader.rows(order, "fulfillment", _ORDER)
+    fulfillments = reader.rows(order, "fulfillments", ORDER) or reader.rows(order, "fulfillment", ORDER)
     targets = _targets(message, order, fulfillments, reader)
-    where, first = fulfillments[0] if fulfillments else (f"{_ORDER}.fulfillments[0]", {})
+    where, first = fulfillments[0] if fulfillments else (f"{ORDER}.fulfillments[0]", {})
     wants_state = any(target.split(".")[-1] in {"state", "fulfillments", "code", "descriptor"} for target in targets)
     starts_at, ends_at = changes.times(first, where, reader)
     return Update(
-        order=reader.text(order, "id", _ORDER) or reader.text(message, "order_id", "$.message"),
+        order=reader.text(order, "id", ORDER) or reader.text(message, "order_id", "$.message"),
         command=_command(first, where, reader) if wants_state else "",
         evse=reader.text(first, "id", where),
         targets=targets,
@@ -119,7 +118,7 @@ def update(message: dict[str, Any], reader: Reader) -> Update:
 
 def _wish(order: dict[str, Any], reader: Reader) -> Select:
     items = _items(order, reader)
-    fulfillments = reader.rows(order, "fulfillments", _ORDER) or reader.rows(order, "fulfillment", _ORDER)
+    fulfillments = reader.rows(order, "fulfillments", ORDER) or reader.rows(order, "fulfillment", ORDER)
     where, first = fulfillments[0] if fulfillments else ("", {})
     return Select(
         operator=_provider(order, reader),
@@ -131,20 +130,20 @@ def _wish(order: dict[str, Any], reader: Reader) -> Select:
 
 
 def _provider(order: dict[str, Any], reader: Reader) -> str:
-    provider = reader.map(order, "provider", _ORDER)
+    provider = reader.map(order, "provider", ORDER)
     if provider:
-        return reader.wanted(provider, "id", f"{_ORDER}.provider")
-    others = reader.rows(order, "providers", _ORDER)
+        return reader.wanted(provider, "id", f"{ORDER}.provider")
+    others = reader.rows(order, "providers", ORDER)
     if not others:
-        raise missing(f"{_ORDER}.provider", "an object with the provider's id from on_search")
-    reader.warn(f"{_ORDER}.providers", f"{len(others)} in providers", "read as provider; the first one counts")
+        raise missing(f"{ORDER}.provider", "an object with the provider's id from on_search")
+    reader.warn(f"{ORDER}.providers", f"{len(others)} in providers", "read as provider; the first one counts")
     return reader.wanted(others[0][1], "id", others[0][0])
 
 
 def _items(order: dict[str, Any], reader: Reader) -> tuple[ItemWish, ...]:
     wishes: list[ItemWish] = []
     separate: list[tuple[str, str]] = []
-    for where, item in reader.rows(order, "items", _ORDER):
+    for where, item in reader.rows(order, "items", ORDER):
         item_id = reader.wanted(item, "id", where)
         parent = reader.text(item, "parent_item_id", where)
         if parent or _is_add_on(item, where, reader):
@@ -155,7 +154,7 @@ def _items(order: dict[str, Any], reader: Reader) -> tuple[ItemWish, ...]:
         add_ons = tuple(reader.wanted(add_on, "id", at) for at, add_on in reader.rows(item, "add_ons", where))
         wishes.append(ItemWish(item_id, quantity, add_ons))
     if not wishes:
-        raise missing(f"{_ORDER}.items[0]", "at least one item with its id from on_search")
+        raise missing(f"{ORDER}.items[0]", "at least one item with its id from on_search")
     return tuple(
         ItemWish(wish.item_id, wish.quantity, wish.add_ons + _added(wish.item_id, separate, first=index == 0))
         for index, wish in enumerate(wishes)
@@ -172,7 +171,7 @@ def _is_add_on(item: dict[str, Any], where: str, reader: Reader) -> bool:
 
 
 def _charger_of_item(order: dict[str, Any], reader: Reader) -> str:
-    where, item = reader.rows(order, "items", _ORDER)[0]
+    where, item = reader.rows(order, "items", ORDER)[0]
     named = item.get("fulfillment_ids")
     if not isinstance(named, list) or not named:
         return ""
@@ -180,8 +179,8 @@ def _charger_of_item(order: dict[str, Any], reader: Reader) -> str:
 
 
 def _billing(order: dict[str, Any], reader: Reader) -> Contact:
-    billing = reader.map(order, "billing", _ORDER)
-    path = f"{_ORDER}.billing"
+    billing = reader.map(order, "billing", ORDER)
+    path = f"{ORDER}.billing"
     phone = reader.phone(billing, "phone", path)
     if not phone and billing.get("number") is not None:
         reader.warn(f"{path}.number", billing["number"], "read as phone")
@@ -206,7 +205,7 @@ def _address(node: dict[str, Any], path: str, reader: Reader) -> str:
 
 
 def _customer(order: dict[str, Any], reader: Reader) -> Contact:
-    rows = reader.rows(order, "fulfillments", _ORDER)
+    rows = reader.rows(order, "fulfillments", ORDER)
     if not rows:
         return Contact()
     customer = reader.map(rows[0][1], "customer", rows[0][0])
@@ -220,7 +219,7 @@ def _customer(order: dict[str, Any], reader: Reader) -> Contact:
 
 
 def _payment(order: dict[str, Any], reader: Reader) -> PaymentProof:
-    rows = reader.rows(order, "payments", _ORDER) or reader.rows(order, "payment", _ORDER)
+    rows = reader.rows(order, "payments", ORDER) or reader.rows(order, "payment", ORDER)
     if not rows:
         return PaymentProof()
     where, payment = rows[0]
@@ -243,7 +242,7 @@ def _order_id(message: dict[str, Any], reader: Reader) -> str:
     if order_id:
         return order_id
     order = reader.map(message, "order", "$.message")
-    nested = reader.text(order, "id", _ORDER)
+    nested = reader.text(order, "id", ORDER)
     if not nested:
         raise missing("$.message.order_id", "the order id from on_confirm")
     reader.warn("$.message.order.id", nested, "read as order_id")
@@ -252,7 +251,7 @@ def _order_id(message: dict[str, Any], reader: Reader) -> str:
 
 def _nested_reason(message: dict[str, Any], reader: Reader) -> str:
     cancellation = reader.map(message, "cancellation", "$.message") or reader.map(
-        reader.map(message, "order", "$.message"), "cancellation", _ORDER
+        reader.map(message, "order", "$.message"), "cancellation", ORDER
     )
     reason = reader.map(cancellation, "reason", "$.message.cancellation")
     return reader.text(cancellation, "reason_id", "$.message.cancellation") or reader.text(

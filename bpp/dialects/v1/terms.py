@@ -10,15 +10,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from bpp.dialects.v1 import words
 from bpp.dialects.v1.catalog import group, tag
 from bpp.dialects.v1.context import wire_time
-from bpp.dialects.v1.reading import Reader
+from bpp.dialects.v1.reading import ORDER, Reader
+from bpp.dialects.v1.tags import coded
 from bpp.messages import ConsentTold
 from bpp.replies import TermsDocument, TermsView
 
 CONSENT_GROUP = "terms-consent"
-_ORDER = "$.message.order"
 
 
 def xinput(view: TermsView) -> dict[str, Any] | None:
@@ -35,20 +34,12 @@ def tags(view: TermsView) -> list[dict[str, Any]]:
 
 def consents(order: dict[str, Any], reader: Reader) -> tuple[ConsentTold, ...]:
     """What a confirm declares the customer agreed to. Raises WireFault where accepted-at is no time."""
-    found = []
-    for where, row in reader.rows(order, "tags", _ORDER):
-        descriptor = reader.map(row, "descriptor", where)
-        code = reader.text(descriptor, "code", f"{where}.descriptor")
-        if words.fold(code) == CONSENT_GROUP:
-            found.append(_told(row, where, reader))
-    return tuple(found)
+    groups = coded(order, "tags", ORDER, reader)
+    return tuple(_told(row, where, reader) for code, where, row in groups if code == CONSENT_GROUP)
 
 
 def _told(row: dict[str, Any], where: str, reader: Reader) -> ConsentTold:
-    values: dict[str, tuple[str, dict[str, Any]]] = {}
-    for at, entry in reader.rows(row, "list", where):
-        descriptor = reader.map(entry, "descriptor", at)
-        values[words.fold(reader.text(descriptor, "code", f"{at}.descriptor"))] = (at, entry)
+    values = {code: (at, entry) for code, at, entry in coded(row, "list", where, reader)}
 
     def text(code: str) -> str:
         at, entry = values.get(code, (where, {}))

@@ -16,11 +16,11 @@ from typing import Any
 
 from bpp.dialects.v1 import words
 from bpp.dialects.v1.catalog import group, tag
-from bpp.dialects.v1.reading import Reader
+from bpp.dialects.v1.reading import ORDER, Reader
+from bpp.dialects.v1.tags import tags
 from bpp.messages import Said, WireFault
 from bpp.replies import OfferView, PaymentView
 
-_ORDER = "$.message.order"
 _GROUPS = frozenset({"customer-group", "customer-groups", "membership", "memberships"})
 _VEHICLES = frozenset({"vehicle", "vehicle-details", "ev-details"})
 _FEES = frozenset({"buyer-finder-fee", "buyer-finder-fees", "finder-fee", "finder-fees"})
@@ -34,28 +34,29 @@ _POWERS = {
     "max-dc-power": "max_dc_w",
 }
 _BATTERY = frozenset({"battery-capacity", "battery", "battery-size"})
-_Tag = tuple[str, str, str, str]
 
 
 def said(order: dict[str, Any], reader: Reader) -> Said:
     """What the order says beside item, amount and time. Raises WireFault where a value of ours cannot be read."""
     found = Said(
-        offers=tuple(reader.wanted(offer, "id", at) for at, offer in reader.rows(order, "offers", _ORDER)),
+        offers=tuple(reader.wanted(offer, "id", at) for at, offer in reader.rows(order, "offers", ORDER)),
         person=_person(order, reader),
     )
     for node, where in _places(order, reader):
-        for group_code, code, value, path in _tags(node, where, reader, of=_GROUPS | _VEHICLES):
-            if group_code in _GROUPS and value and value not in found.groups:
+        for told in tags(node, where, reader, of=_GROUPS | _VEHICLES, or_name=True):
+            value = told.value(reader)
+            if told.group in _GROUPS and value and value not in found.groups:
                 found = replace(found, groups=(*found.groups, value[:64]))
-            elif group_code in _VEHICLES:
-                found = _vehicle(found, code, value, path, reader)
+            elif told.group in _VEHICLES:
+                found = _vehicle(found, told.code, value, told.path, reader)
     return found
 
 
 def finder_fee(payment: dict[str, Any], where: str, reader: Reader) -> tuple[str, Decimal]:
     """What the buyer app asks to keep: `percent` or `amount`, and how much; empty and 0 where it asks for nothing."""
     kind, value, at = "", Decimal(0), f"{where}.tags"
-    for _, code, text, path in _tags(payment, where, reader, of=_FEES):
+    for _, code, path, entry in tags(payment, where, reader, of=_FEES, or_name=True):
+        text = reader.text(entry, "value", path)
         if not text:
             continue
         if code.endswith("type"):
@@ -76,8 +77,8 @@ def fee_tags(payment: PaymentView) -> list[dict[str, Any]]:
     """The buyer app's fee as it was agreed."""
     if not payment.finder_fee_type:
         return []
-    tags = [tag("type", payment.finder_fee_type), tag("value", words.plain(payment.finder_fee))]
-    return [group("buyer-finder-fee", "Buyer finder fee", tags)]
+    fee = [tag("type", payment.finder_fee_type), tag("value", words.plain(payment.finder_fee))]
+    return [group("buyer-finder-fee", "Buyer finder fee", fee)]
 
 
 def offers(shown: tuple[OfferView, ...]) -> list[dict[str, Any]]:
@@ -86,7 +87,7 @@ def offers(shown: tuple[OfferView, ...]) -> list[dict[str, Any]]:
 
 
 def _person(order: dict[str, Any], reader: Reader) -> str:
-    rows = reader.rows(order, "fulfillments", _ORDER)
+    rows = reader.rows(order, "fulfillments", ORDER)
     if not rows:
         return ""
     path = f"{rows[0][0]}.customer"
@@ -95,29 +96,13 @@ def _person(order: dict[str, Any], reader: Reader) -> str:
 
 
 def _places(order: dict[str, Any], reader: Reader) -> Iterator[tuple[dict[str, Any], str]]:
-    yield order, _ORDER
-    for where, fulfillment in reader.rows(order, "fulfillments", _ORDER)[:1]:
+    yield order, ORDER
+    for where, fulfillment in reader.rows(order, "fulfillments", ORDER)[:1]:
         yield fulfillment, where
         customer = reader.map(fulfillment, "customer", where)
         yield reader.map(customer, "person", f"{where}.customer"), f"{where}.customer.person"
-    for where, item in reader.rows(order, "items", _ORDER)[:1]:
+    for where, item in reader.rows(order, "items", ORDER)[:1]:
         yield item, where
-
-
-def _tags(node: dict[str, Any], where: str, reader: Reader, *, of: frozenset[str]) -> Iterator[_Tag]:
-    """Every tag of a node's groups `of` these codes: its group's code, its own, its value, and where it stands."""
-    for at, row in reader.rows(node, "tags", where):
-        group_code = _code(row, at, reader)
-        for path, entry in reader.rows(row, "list", at) if group_code in of else ():
-            yield group_code, _code(entry, path, reader), reader.text(entry, "value", path), path
-
-
-def _code(node: dict[str, Any], path: str, reader: Reader) -> str:
-    descriptor = reader.map(node, "descriptor", path)
-    code = reader.text(descriptor, "code", f"{path}.descriptor") or reader.text(
-        descriptor, "name", f"{path}.descriptor"
-    )
-    return words.fold(code)
 
 
 def _vehicle(found: Said, code: str, value: str, path: str, reader: Reader) -> Said:
