@@ -179,6 +179,12 @@ def is_refusal(outcome: str, status: int | None) -> bool:
     )
 
 
+def storable(text: str) -> str:
+    """What a counterpart said, without what PostgreSQL's text cannot hold: NUL and lone surrogates, which JSON's
+    escapes can bring."""
+    return text.replace("\0", "").encode("utf-8", "replace").decode()
+
+
 def back_off_s(attempts: int) -> float:
     """Seconds until the next attempt after `attempts` of them, with full jitter above half the step."""
     step = BACK_OFF_S[min(attempts, len(BACK_OFF_S)) - 1]
@@ -233,15 +239,8 @@ async def _post(row: Claimed, header: str, key_id: str) -> Try:
     except DeliveryError as err:
         return Try("fault", _ms(started), detail=err.text, key_id=key_id, permanent=err.permanent)
     outcome, detail = judge(answer)
-    text = _storable(answer.body[:KEPT_CHARS].decode("utf-8", "replace"))
-    return Try(
-        outcome, _ms(started), answer.status, _storable(detail), text, key_id, is_refusal(outcome, answer.status)
-    )
-
-
-def _storable(text: str) -> str:
-    """Without what PostgreSQL's text cannot hold: NUL and lone surrogates, which JSON's escapes can bring."""
-    return text.replace("\0", "").encode("utf-8", "replace").decode()
+    text = storable(answer.body[:KEPT_CHARS].decode("utf-8", "replace"))
+    return Try(outcome, _ms(started), answer.status, storable(detail), text, key_id, is_refusal(outcome, answer.status))
 
 
 def _ms(started: float) -> int:

@@ -121,7 +121,7 @@ def _outcome(
 
 def _keep_notes(row: InboxMessage, notes: tuple[Note, ...]) -> None:
     """Record the notes of parsing beside those the door took already, each once."""
-    told = [{"path": note.path, "seen": note.seen, "note": note.text} for note in notes]
+    told = [note.as_dict() for note in notes]
     row.verdicts = [*row.verdicts, *(note for note in told if note not in row.verdicts)]
 
 

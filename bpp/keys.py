@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import os
 import time
@@ -22,6 +21,7 @@ from nacl.bindings import crypto_scalarmult_base
 from bpp import signing
 from bpp.keytext import KeyFault, read_seed
 from bpp.models import OwnKey
+from core.loops import in_event_loop
 
 HELD_S = 15.0
 _NONCE_BYTES = 12
@@ -58,7 +58,7 @@ def current(*, now: datetime | None = None) -> SigningKey:
     held = _held.key
     if held is not None and time.monotonic() < _held.until:
         return held
-    if not _in_event_loop():
+    if not in_event_loop():
         return _load(now or timezone.now())
     # The database cannot be asked from an event loop: the key held serves until a thread has looked.
     _held.until = time.monotonic() + HELD_S
@@ -154,14 +154,6 @@ def _load_alone() -> SigningKey:
         return _held.key
     finally:
         connection.close()
-
-
-def _in_event_loop() -> bool:
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return False
-    return True
 
 
 def _newest_active(now: datetime) -> SigningKey | None:

@@ -7,7 +7,6 @@ compiled once.
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import re
 import time
@@ -24,6 +23,7 @@ from django.db import transaction
 from bpp.dialects import v1
 from bpp.messages import Checked, Note
 from bpp.models import Layer2
+from core.loops import in_event_loop
 
 REREAD_S = 10.0
 MAX_NOTES = 50
@@ -54,10 +54,10 @@ class _Installed:
 
     def is_empty(self) -> bool:
         """Whether no file is installed, as far as was read lately; in an event loop, as far as was read."""
-        return not self.rows and (time.monotonic() - self.read_at <= REREAD_S or _in_event_loop())
+        return not self.rows and (time.monotonic() - self.read_at <= REREAD_S or in_event_loop())
 
     def agreement(self, domain: str, version: str) -> Agreement | None:
-        if time.monotonic() - self.read_at > REREAD_S and not _in_event_loop():
+        if time.monotonic() - self.read_at > REREAD_S and not in_event_loop():
             self.reread()
         return _best(self.rows, domain, version) if self.rows else None
 
@@ -214,11 +214,3 @@ def _minor(version: str) -> str:
 
 def _note(fault: jsonschema_rs.ValidationError, rule: str) -> Note:
     return Note(v1.json_path(fault.instance_path), v1.shown(fault.instance), f"{rule}: {fault.message[:300]}")
-
-
-def _in_event_loop() -> bool:
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return False
-    return True

@@ -157,7 +157,7 @@ def verdicts_of(warnings: tuple[Note, ...]) -> str:
     """The notes as the JSON that is kept beside a message."""
     if not warnings:
         return "[]"
-    return orjson.dumps([{"path": note.path, "seen": note.seen, "note": note.text} for note in warnings]).decode()
+    return orjson.dumps([note.as_dict() for note in warnings]).decode()
 
 
 def text_of(raw: bytes) -> str:

@@ -29,6 +29,10 @@ class Note:
     seen: str
     text: str
 
+    def as_dict(self) -> dict[str, str]:
+        """As it is kept beside a message."""
+        return {"path": self.path, "seen": self.seen, "note": self.text}
+
 
 @dataclass(frozen=True, slots=True)
 class Checked:

@@ -88,7 +88,7 @@ def own_faults(action: str, document: dict[str, Any]) -> list[dict[str, str]]:
             "our answer deviates from the schema",
             extra={"action": action, "message_id": context["message_id"], "path": note.path, "note": note.text},
         )
-    return [{"path": note.path, "seen": note.seen, "note": note.text} for note in notes]
+    return [note.as_dict() for note in notes]
 
 
 def callback_url(caller: Caller, action: str) -> str:

@@ -15,7 +15,7 @@ from psycopg import AsyncConnection
 
 from bpp import dialects, keys, layer2, letters, outbox, shelf, signing, strict
 from bpp.arrays import Blobs, Integers, Moments, Texts
-from bpp.delivery import back_off_s, is_refusal, judge
+from bpp.delivery import back_off_s, is_refusal, judge, storable
 from bpp.kept import settings
 from bpp.messages import Caller, Note, Search, WireFault
 from bpp.packing import pack
@@ -176,8 +176,8 @@ class Storefront:
             )
             part.status = answer.status
             part.outcome, part.detail = judge(answer)
-            part.detail = _storable(part.detail)
-            part.response = _storable(answer.body[:2048].decode("utf-8", "replace"))
+            part.detail = storable(part.detail)
+            part.response = storable(answer.body[:2048].decode("utf-8", "replace"))
         except DeliveryError as err:
             part.detail = err.text
         part.wait_ms, part.ended_at = round((time.monotonic() - started) * 1000), datetime.now(UTC)
@@ -340,8 +340,3 @@ def _state(part: Part) -> str:
     if part.outcome == "ack":
         return "sent"
     return "refused" if is_refusal(part.outcome, part.status) else "pending"
-
-
-def _storable(text: str) -> str:
-    """What a counterpart said, without what PostgreSQL cannot hold: one odd answer must not spoil a batch."""
-    return text.encode("utf-8", "replace").decode().replace("\0", "")
