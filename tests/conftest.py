@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from pytest_django import Settings
 from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped]  # it publishes no types
 
 TOGETHER = ("tests/journeys/",)
@@ -15,6 +16,12 @@ class ByGroup(LoadScopeScheduling):  # type: ignore[misc]  # for the same reason
 
     def _split_scope(self, nodeid: str) -> str:
         return next((folder for folder in TOGETHER if nodeid.startswith(folder)), nodeid)
+
+
+@pytest.fixture
+def plain_http(settings: Settings) -> None:
+    """Pages answer over plain HTTP, wherever the platform is registered."""
+    settings.SECURE_SSL_REDIRECT = False
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -25,5 +25,5 @@ def theirs(now: datetime) -> Tenant:
 
 
 @pytest.fixture(autouse=True)
-def _plain_http(settings: object) -> None:
-    settings.SECURE_SSL_REDIRECT = False  # type: ignore[attr-defined]
+def _plain_http(plain_http: None) -> None:
+    """Every page of the admin."""

@@ -114,9 +114,10 @@ async def repeat_at_once(shop: Shop, answer: Received) -> None:
     assert (sent.acked, answer.message_id) == (True, first.message_id)
 
 
-async def test_door_has_the_paths_under_our_url_and_django_the_others(shop: Shop, settings: Any) -> None:
+async def test_door_has_the_paths_under_our_url_and_django_the_others(
+    shop: Shop, settings: Any, plain_http: None
+) -> None:
     settings.ALLOWED_HOSTS = ["127.0.0.1"]
-    settings.SECURE_SSL_REDIRECT = False
     assert await get(shop, "/healthz") == (200, "ok\n")
     assert (await get(shop, "/beckn/search"))[0] == 405
     status, text = await get(shop, "/beckn/nothing")
@@ -125,10 +126,11 @@ async def test_door_has_the_paths_under_our_url_and_django_the_others(shop: Shop
     assert (status, "UNKNOWN_PATH" in text) == (404, False)
 
 
-async def test_url_without_a_path_takes_the_actions_only(network: Network, settings: Any, tables: None) -> None:
+async def test_url_without_a_path_takes_the_actions_only(
+    network: Network, settings: Any, plain_http: None, tables: None
+) -> None:
     settings.BECKN_SUBSCRIBER_URL = "https://bpp.example.org"
     settings.ALLOWED_HOSTS = ["localhost"]
-    settings.SECURE_SSL_REDIRECT = False
     front = Front()
     with collecting_as_before():
         try:

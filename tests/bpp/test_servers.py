@@ -14,9 +14,8 @@ from bpp.wsgi import application
 from tests.bpp.conftest import apart
 
 
-async def test_wsgi_server_reaches_the_pages(settings: Any, tables: None) -> None:
+async def test_wsgi_server_reaches_the_pages(settings: Any, plain_http: None, tables: None) -> None:
     settings.ALLOWED_HOSTS = ["127.0.0.1"]
-    settings.SECURE_SSL_REDIRECT = False
     environ: dict[str, Any] = {"PATH_INFO": "/healthz"}
     setup_testing_defaults(environ)
     heads: list[str] = []

@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 from django.test import Client
 from django.utils import timezone
-from pytest_django import Settings
 
 from fulfillment import services as fulfillment
 from orders.models import Invoice
@@ -16,12 +15,7 @@ from tests.factories.fulfillment import run_steps, waiting_session
 from tests.factories.orders import NOW
 from tests.fulfillment.supplier import FakeSupplier
 
-pytestmark = [pytest.mark.django_db, pytest.mark.urls("fulfillment.urls")]
-
-
-@pytest.fixture(autouse=True)
-def plain_http(settings: Settings) -> None:
-    settings.SECURE_SSL_REDIRECT = False
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("plain_http"), pytest.mark.urls("fulfillment.urls")]
 
 
 @pytest.fixture

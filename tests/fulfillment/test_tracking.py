@@ -18,7 +18,6 @@ from django.core.asgi import get_asgi_application
 from django.db import connections
 from django.test import AsyncClient, Client
 from django.utils import timezone
-from pytest_django import Settings
 
 from fulfillment import services as fulfillment
 from fulfillment.models import Session, TrackLink
@@ -28,14 +27,9 @@ from tests.factories.fulfillment import charging_session, run_steps, waiting_ses
 from tests.factories.orders import NOW
 from tests.fulfillment.supplier import FakeSupplier
 
-pytestmark = [pytest.mark.django_db, pytest.mark.urls("fulfillment.urls")]
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("plain_http"), pytest.mark.urls("fulfillment.urls")]
 
 BASE = "/track"
-
-
-@pytest.fixture(autouse=True)
-def plain_http(settings: Settings) -> None:
-    settings.SECURE_SSL_REDIRECT = False
 
 
 def get(path: str) -> Any:

@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 from django.core.management import call_command
 from django.utils import timezone
-from pytest_django import Settings
 
 from catalog.models import Operator
 from orders.models import Order
@@ -31,11 +30,6 @@ STYLED = "document.styleSheets[0].cssRules.length"
 WIDE = "document.documentElement.scrollWidth"
 TARGETS = "[...document.querySelectorAll('header a, input[type=checkbox], button')]"
 SMALL = f"{TARGETS}.filter(it => it.getBoundingClientRect().height < 24).length"
-
-
-@pytest.fixture(autouse=True)
-def plain_http(settings: Settings) -> None:
-    settings.SECURE_SSL_REDIRECT = False
 
 
 @pytest.fixture

@@ -15,13 +15,8 @@ from orders.selectors import current_quote
 from orders.services import Said, select_offer
 from tests.factories.orders import a_wish, connector_on_sale
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("plain_http")]
 ADDRESS = "/api/quotes/preview"
-
-
-@pytest.fixture(autouse=True)
-def _plain_http(settings: Any) -> None:
-    settings.SECURE_SSL_REDIRECT = False
 
 
 def staff_of(connector: Connector, client: Client) -> Client:

@@ -11,7 +11,6 @@ import pytest
 from django.conf import settings as project
 from django.test import Client
 from django.utils import timezone, translation
-from pytest_django import Settings
 
 from orders.models import Consent, Order
 from orders.services import confirm_order
@@ -22,13 +21,8 @@ from sandbox.forms import form_in
 from tests.factories.orders import a_confirm, connector_on_sale, initiated_order
 from tests.factories.terms import published_terms
 
-pytestmark = [pytest.mark.django_db, pytest.mark.urls("orders.urls")]
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("plain_http"), pytest.mark.urls("orders.urls")]
 TEMPLATE = Path(project.BASE_DIR) / "orders" / "templates" / "orders" / "terms.html"
-
-
-@pytest.fixture(autouse=True)
-def plain_http(settings: Settings) -> None:
-    settings.SECURE_SSL_REDIRECT = False
 
 
 @pytest.fixture

@@ -7,18 +7,12 @@ from typing import Any
 
 import pytest
 from django.test import Client
-from pytest_django import Settings
 
 from support.models import Rating
 from support.services import rate
 from tests.factories.orders import NOW, active_order
 
-pytestmark = [pytest.mark.django_db, pytest.mark.urls("support.urls")]
-
-
-@pytest.fixture(autouse=True)
-def plain_http(settings: Settings) -> None:
-    settings.SECURE_SSL_REDIRECT = False
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("plain_http"), pytest.mark.urls("support.urls")]
 
 
 @pytest.fixture

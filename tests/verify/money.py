@@ -17,9 +17,8 @@ from multiprocessing import get_context
 
 import django
 
-from tests.verify.rig import Rig, Verdict, run, wanted
+from tests.verify.rig import QUIET, Rig, Verdict, run, wanted
 
-SETTINGS = {"DEBUG": "0", "ALLOWED_HOSTS": "testserver,127.0.0.1", "SECURE_SSL_REDIRECT": "0", "LOG_LEVEL": "CRITICAL"}
 STEPS = 40
 KEPT_EVERY = 10
 POOL = 24
@@ -33,7 +32,7 @@ async def proof(verdict: Verdict, sabotage: str) -> None:
     count = wanted(2_000)
     hands = HANDS if count >= LARGE else 1
     with ExitStack() as stack:
-        rigs = [stack.enter_context(Rig("http://127.0.0.1:1", sabotage=sabotage, env=SETTINGS)) for _ in range(hands)]
+        rigs = [stack.enter_context(Rig("http://127.0.0.1:1", sabotage=sabotage, env=QUIET)) for _ in range(hands)]
         for rig in rigs:
             rig.prepare(seed_city=False)
         share = -(-count // hands)

@@ -17,16 +17,9 @@ from multiprocessing import get_context
 
 import django
 
-from tests.verify.rig import Rig, Verdict, run, wanted
+from tests.verify.rig import QUIET, Rig, Verdict, run, wanted
 
-SETTINGS = {
-    "DEBUG": "0",
-    "ALLOWED_HOSTS": "testserver,127.0.0.1",
-    "SECURE_SSL_REDIRECT": "0",
-    "LOG_LEVEL": "CRITICAL",
-    "PAYMENT_PROVIDER": "",
-    "BOOK_AHEAD_DAYS": "40",
-}
+SETTINGS = {**QUIET, "PAYMENT_PROVIDER": "", "BOOK_AHEAD_DAYS": "40"}
 OPERATORS = 4
 HANDS = min(OPERATORS, max(2, os.cpu_count() or 2))
 

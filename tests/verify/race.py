@@ -23,7 +23,7 @@ from typing import Any
 
 import django
 
-from tests.verify.rig import Rig, Verdict, run, wanted
+from tests.verify.rig import QUIET, Rig, Verdict, run, wanted
 
 CONNECTIONS = 20
 MOST_CONNECTIONS = 90
@@ -31,12 +31,11 @@ RIVALS = 50
 CANCELLERS = 50
 CONNECTORS, SPARE, BUYERS = 20, 3, 200
 HOUR = timedelta(hours=1)
-SETTINGS = {"DEBUG": "0", "ALLOWED_HOSTS": "testserver,127.0.0.1", "SECURE_SSL_REDIRECT": "0", "LOG_LEVEL": "CRITICAL"}
 
 
 async def proof(verdict: Verdict, sabotage: str) -> None:
     verdict.skipped += ["50 payment webhooks at once (no webhooks yet)", "50 refunds at once (no refunds yet)"]
-    with Rig("http://127.0.0.1:1", sabotage=sabotage, env=SETTINGS) as rig:
+    with Rig("http://127.0.0.1:1", sabotage=sabotage, env=QUIET) as rig:
         rig.prepare(seed_city=False)
         await asyncio.to_thread(_race, rig, verdict, sabotage)
 

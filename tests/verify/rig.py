@@ -30,6 +30,8 @@ from sandbox.registry import Registry, Row
 
 ROOT = Path(__file__).resolve().parents[2]
 BPP_ID = "bpp.verify.localhost"
+# The environment of a proof that calls the product in its own process.
+QUIET = {"DEBUG": "0", "ALLOWED_HOSTS": "testserver,127.0.0.1", "SECURE_SSL_REDIRECT": "0", "LOG_LEVEL": "CRITICAL"}
 
 
 @dataclass

@@ -23,7 +23,7 @@ import django
 import orjson
 
 from sandbox.signing import Identity
-from tests.verify.rig import Rig, Verdict, run, wanted
+from tests.verify.rig import QUIET, Rig, Verdict, run, wanted
 from tests.verify.senders import Line, Peers, authorized, context, document, message, parameters, request, written
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ CALLBACK_S = 6.0 if SMALL else 15.0
 ASKS = (*("select", "init", "confirm", "status", "track", "update start", "update end", "cancel", "rating", "support"),)
 FORMS = ("order id", "transaction id", "order id in its transaction", "charger", "track token")
 WITHOUT_ORDER_ID = ("select", "init", "confirm")
-SETTINGS = {"DEBUG": "0", "ALLOWED_HOSTS": "testserver,127.0.0.1", "SECURE_SSL_REDIRECT": "0", "LOG_LEVEL": "ERROR"}
+SETTINGS = {**QUIET, "LOG_LEVEL": "ERROR"}
 
 
 @dataclass(frozen=True, slots=True)
