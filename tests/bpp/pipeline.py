@@ -42,6 +42,12 @@ def listed(bap_id: str = BAP, url: str = f"https://{BAP}/beckn") -> Subscriber:
     )
 
 
+def order_in(document: dict[str, Any]) -> dict[str, Any]:
+    """The order of a callback."""
+    found: dict[str, Any] = document["message"]["order"]
+    return found
+
+
 def put(
     document: dict[str, Any] | bytes, *, action: str, transaction_id: str, now: datetime = NOW, ttl_s: float = 600
 ) -> InboxMessage:

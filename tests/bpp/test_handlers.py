@@ -15,16 +15,11 @@ from bpp.models import InboxMessage
 from catalog.models import Evse, Operator
 from fulfillment import services as fulfillment
 from orders.models import Order
-from tests.bpp.pipeline import PAID, Talk, decide, state_in, tell
+from tests.bpp.pipeline import PAID, Talk, decide, order_in, state_in, tell
 from tests.factories.orders import NOW, active_order, connector_on_sale
 from tests.fulfillment.supplier import FakeSupplier
 
 pytestmark = pytest.mark.django_db
-
-
-def the_order(document: dict[str, Any]) -> dict[str, Any]:
-    found: dict[str, Any] = document["message"]["order"]
-    return found
 
 
 # -- quotes -----------------------------------------------------------------------------------------------------------
@@ -33,12 +28,12 @@ def the_order(document: dict[str, Any]) -> dict[str, Any]:
 def test_select_answers_with_a_quote_and_no_order_id(talk: Talk) -> None:
     document = talk.ask("select")
     assert document["context"]["action"] == "on_select"
-    assert the_order(document)["quote"]["price"] == {"currency": "INR", "value": PAID}
-    assert "id" not in the_order(document)
+    assert order_in(document)["quote"]["price"] == {"currency": "INR", "value": PAID}
+    assert "id" not in order_in(document)
 
 
 def test_init_shows_payment_and_terms(talk: Talk) -> None:
-    order = the_order(talk.ask("init"))
+    order = order_in(talk.ask("init"))
     assert order["payments"][0]["params"]["amount"] == PAID
     assert order["cancellation_terms"]
     assert order["billing"]["name"] == "Test Driver"
@@ -46,7 +41,7 @@ def test_init_shows_payment_and_terms(talk: Talk) -> None:
 
 def test_select_without_quantity_offers_the_default(talk: Talk) -> None:
     wish = talk.wish(items=[{"id": talk.connector.item_id}])
-    assert the_order(talk.ask("select", {"order": wish}))["quote"]["price"]["value"]
+    assert order_in(talk.ask("select", {"order": wish}))["quote"]["price"]["value"]
 
 
 def test_select_with_window_is_answered_with_it(talk: Talk) -> None:
@@ -55,7 +50,7 @@ def test_select_with_window_is_answered_with_it(talk: Talk) -> None:
         {"type": "end", "time": {"timestamp": "2026-02-01T07:00:00Z"}},
     ]
     wish = talk.wish(fulfillments=[{"id": talk.connector.evse.uid, "type": "CHARGING", "stops": stops}])
-    shown = the_order(talk.ask("select", {"order": wish}))["fulfillments"][0]["stops"]
+    shown = order_in(talk.ask("select", {"order": wish}))["fulfillments"][0]["stops"]
     assert [stop["time"]["timestamp"] for stop in shown] == ["2026-02-01T06:00:00.000Z", "2026-02-01T07:00:00.000Z"]
 
 
@@ -124,12 +119,12 @@ def test_confirm_gives_the_order_its_id(talk: Talk) -> None:
     order = talk.confirmed()
     assert order.state == Order.State.ACTIVE
     document = talk.ask("status")
-    assert (the_order(document)["id"], state_in(document)) == (order.code, "payment-completed")
+    assert (order_in(document)["id"], state_in(document)) == (order.code, "payment-completed")
 
 
 def test_confirm_again_is_the_same_order(talk: Talk) -> None:
     code = talk.confirmed().code
-    assert the_order(talk.ask("confirm"))["id"] == code
+    assert order_in(talk.ask("confirm"))["id"] == code
 
 
 def test_confirm_without_quote_is_refused(talk: Talk) -> None:
@@ -146,7 +141,7 @@ def test_confirm_of_another_quantity_is_refused(talk: Talk) -> None:
 def test_confirm_that_names_no_quantity_confirms_the_offer(talk: Talk) -> None:
     talk.ask("init")
     wish = talk.wish(items=[{"id": talk.connector.item_id}])
-    assert the_order(talk.ask("confirm", {"order": wish}))["id"] == talk.order.code
+    assert order_in(talk.ask("confirm", {"order": wish}))["id"] == talk.order.code
 
 
 def test_confirm_that_names_no_item_confirms_the_offer(talk: Talk) -> None:
@@ -238,7 +233,7 @@ def test_reasons_and_categories_are_listed(talk: Talk) -> None:
 
 def test_cancel_closes_the_order_and_names_who(talk: Talk) -> None:
     talk.confirmed()
-    shown = the_order(talk.ask("cancel"))
+    shown = order_in(talk.ask("cancel"))
     assert shown["status"] == "CANCELLED"
     assert shown["cancellation"]["cancelled_by"] == "CONSUMER"
     assert talk.order.state == Order.State.CANCELLED
@@ -247,7 +242,7 @@ def test_cancel_closes_the_order_and_names_who(talk: Talk) -> None:
 def test_soft_cancel_only_asks_the_price(talk: Talk) -> None:
     order = talk.confirmed()
     message = {"order_id": order.code, "cancellation_reason_id": "5", "descriptor": {"code": "SOFT_CANCEL"}}
-    titles = [line["title"] for line in the_order(talk.ask("cancel", message))["quote"]["breakup"]]
+    titles = [line["title"] for line in order_in(talk.ask("cancel", message))["quote"]["breakup"]]
     assert any("refund" in title.lower() for title in titles)
     assert talk.order.state == Order.State.ACTIVE
 
@@ -318,7 +313,7 @@ def test_stop_after_the_end_is_answered_at_once(talk: Talk, supplier: FakeSuppli
     fulfillment.advance_due(NOW, limit=20)
     tell()
     document = talk.ask("update", talk.command("end-charging"))
-    assert (the_order(document)["status"], state_in(document)) == ("COMPLETE", "charging-ended")
+    assert (order_in(document)["status"], state_in(document)) == ("COMPLETE", "charging-ended")
 
 
 def test_stop_before_the_start_is_refused(talk: Talk) -> None:

@@ -13,7 +13,7 @@ from catalog.models import Evse
 from orders.models import CancellationRule, Order, ReservationRules
 from orders.selectors import current_quote
 from orders.services import deadlines_due, promise_failed, start_code
-from tests.bpp.pipeline import Talk, content, decide, listed, tell
+from tests.bpp.pipeline import Talk, content, decide, listed, order_in, tell
 from tests.factories.orders import NOW, active_order, connector_on_sale
 
 pytestmark = pytest.mark.django_db
@@ -29,11 +29,6 @@ def talk() -> Talk:
 
 def ruled(talk: Talk, **rules: Any) -> None:
     ReservationRules.objects.create(operator=talk.connector.evse.station.operator, **rules)
-
-
-def order_in(document: dict[str, Any]) -> dict[str, Any]:
-    found: dict[str, Any] = document["message"]["order"]
-    return found
 
 
 def state_of(document: dict[str, Any]) -> str:

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Any
 
 import pytest
-from django.test import Client
 from django.utils import timezone
 
 from fulfillment import services as fulfillment
 from orders.models import Invoice
 from tests.factories.fulfillment import run_steps, waiting_session
 from tests.factories.orders import NOW
+from tests.fulfillment.pages import get
 from tests.fulfillment.supplier import FakeSupplier
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("plain_http"), pytest.mark.urls("fulfillment.urls")]
@@ -28,10 +27,6 @@ def token(supplier: FakeSupplier) -> str:
     fulfillment.request_stop(session.order_id, supplier.at)
     run_steps(supplier.at)
     return fulfillment.open_link(session.order_id, timezone.now())
-
-
-def get(path: str) -> Any:
-    return Client().get(path)
 
 
 def test_page_links_the_invoice_once_there_is_a_bill(token: str) -> None:

@@ -16,7 +16,7 @@ from asgiref.sync import sync_to_async
 from django.contrib.staticfiles import finders
 from django.core.asgi import get_asgi_application
 from django.db import connections
-from django.test import AsyncClient, Client
+from django.test import AsyncClient
 from django.utils import timezone
 
 from fulfillment import services as fulfillment
@@ -25,15 +25,12 @@ from fulfillment.services.tracking import snapshot
 from orders.services import cancel_order
 from tests.factories.fulfillment import charging_session, run_steps, waiting_session
 from tests.factories.orders import NOW
+from tests.fulfillment.pages import get
 from tests.fulfillment.supplier import FakeSupplier
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("plain_http"), pytest.mark.urls("fulfillment.urls")]
 
 BASE = "/track"
-
-
-def get(path: str) -> Any:
-    return Client().get(path)
 
 
 def test_link_stays_the_same_and_only_its_hash_is_kept() -> None:

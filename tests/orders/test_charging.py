@@ -10,7 +10,6 @@ import pytest
 from pytest_django.fixtures import Settings
 
 from catalog.models import Evse, Tariff
-from core.errors import DomainError
 from orders.models import Order
 from orders.selectors import current_quote, settlement
 from orders.services import (
@@ -25,6 +24,7 @@ from orders.services import (
     mark_starting,
 )
 from tests.factories.orders import BAP, NOW, active_order, initiated_order
+from tests.orders.refusals import refusal
 
 pytestmark = pytest.mark.django_db
 
@@ -42,12 +42,6 @@ def charging_order() -> Order:
 def last_event(order: Order) -> tuple[str, bool]:
     event = order.events.exclude(kind__startswith="refund-").latest("number")
     return event.kind, event.public
-
-
-def refusal(deed: Callable[..., object], *arguments: Any, **named: Any) -> str:
-    with pytest.raises(DomainError) as caught:
-        deed(*arguments, **named)
-    return caught.value.code
 
 
 def test_pause_and_resume_are_told_to_the_buyer_app() -> None:

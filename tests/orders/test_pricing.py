@@ -20,7 +20,6 @@ from orders.pricing import (
     PERCENTAGE,
     Adjustment,
     MeterPoint,
-    Price,
     Terms,
     assumed,
     cancelled,
@@ -32,13 +31,8 @@ from orders.pricing import (
     time_for_energy,
 )
 from orders.pricing import price as price_of
+from tests.orders.assuming import MOMENTS, NOON, price
 
-
-def price(under: Terms, *, energy_wh: int, starts_at: datetime, power_w: int, idle_s: int = 0) -> Price:
-    return price_of(under, assumed(energy_wh=energy_wh, starts_at=starts_at, power_w=power_w, idle_s=idle_s))
-
-
-NOON = datetime(2026, 2, 1, 6, 30, tzinfo=UTC)
 LIMIT_WH = 720_000
 
 
@@ -58,7 +52,6 @@ BY_CLOCK = terms(
 ALL_TERMS = st.sampled_from(
     [FLAT, BY_CLOCK, terms(element(("ENERGY", "0.37"), ("TIME", "60"))), terms(element(("ENERGY", "9.99")), gst="0")]
 )
-MOMENTS = st.integers(0, 7 * 86_400).map(lambda seconds: NOON + timedelta(seconds=seconds))
 
 
 def test_ten_kilowatt_hours_cost_as_published() -> None:

@@ -11,17 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from catalog.tariffs import CHARGING, PARKING, NoTariff, PriceLimit, Segment
-from orders.pricing import MeterPoint, Price, Terms, assumed, lines_from, session_segments, terms_from
+from orders.pricing import MeterPoint, Terms, assumed, lines_from, session_segments, terms_from
 from orders.pricing import price as price_of
+from tests.orders.assuming import MOMENTS, price
 from tests.orders.tariff_cases import TARIFFS
-
-NOON = datetime(2026, 2, 1, 6, 30, tzinfo=UTC)
-MOMENTS = st.integers(0, 7 * 86_400).map(lambda seconds: NOON + timedelta(seconds=seconds))
-
-
-def price(under: Terms, *, energy_wh: int, starts_at: datetime, power_w: int, idle_s: int = 0) -> Price:
-    return price_of(under, assumed(energy_wh=energy_wh, starts_at=starts_at, power_w=power_w, idle_s=idle_s))
-
 
 # Without prices by power: more energy in the same time would be another power.
 STEADY = sorted(set(TARIFFS) - {"power", "fast", "trickle", "ocpi complex", "all at once"})

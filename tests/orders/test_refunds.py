@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 from typing import Any
@@ -34,6 +34,7 @@ from orders.services import (
 from orders.services.returning import MOST_ATTEMPTS
 from orders.states import REFUND_MOVES
 from tests.factories.orders import BAP, NOW, active_order, initiated_order
+from tests.orders.refusals import refusal
 
 pytestmark = pytest.mark.django_db
 
@@ -102,12 +103,6 @@ def only(order: Order) -> Refund:
 
 def send(bank: Bank, now: datetime = LATER) -> int:
     return refunds_due(now=now, find=lambda _: bank)
-
-
-def refusal(deed: Callable[..., object], *arguments: Any, **named: Any) -> str:
-    with pytest.raises(DomainError) as caught:
-        deed(*arguments, **named)
-    return caught.value.code
 
 
 def sound() -> bool:
