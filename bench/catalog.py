@@ -101,7 +101,6 @@ def offers(land: India, count: int, *, rendered: bool) -> Iterator[Offer]:
                 operator_name=operator.name,
                 station_id=station,
                 station=code,
-                station_name=name,
                 latitude=latitude,
                 longitude=longitude,
                 evse_id=number,

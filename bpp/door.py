@@ -61,9 +61,6 @@ class Accepted:
     inbox_id: int
     action: str
     document: dict[str, Any]
-    context: dict[str, Any]
-    received_at: datetime
-    deadline_at: datetime
 
 
 def nothing_more(_: Any) -> None:
@@ -227,14 +224,7 @@ class Door:
         return stored
 
     def _announce(self, letter: Letter, stored: Stored) -> None:
-        accepted = Accepted(
-            stored.id,
-            letter.action,
-            letter.document,
-            letter.context,
-            letter.received_at,
-            letter.deadline_at or letter.received_at,
-        )
+        accepted = Accepted(stored.id, letter.action, letter.document)
         if stored.new:
             self._on_stored(accepted)
         else:

@@ -6,7 +6,7 @@ Everything is frozen; times are aware UTC, energy is Wh, money is Money.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
@@ -97,7 +97,6 @@ class Search:
     window: Window | None = None
     energy_wh: int | None = None
     available_only: bool = False
-    payment_terms: dict[str, object] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

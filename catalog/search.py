@@ -58,7 +58,6 @@ class Offer:
     operator_name: str
     station_id: int
     station: str
-    station_name: str
     latitude: float
     longitude: float
     evse_id: int
@@ -201,13 +200,9 @@ class Index:
             self._state = state
 
     def replace_station(self, station_id: int, offers: Sequence[Offer]) -> None:
-        """Make `offers`, all of this station, what it sells; nothing takes it out."""
+        """Make `offers`, all of this station, what it sells; nothing takes it out, one that is not there too."""
         with self._writing:
             self._state.put(station_id, tuple(offers))
-
-    def remove_station(self, station_id: int) -> None:
-        """Take a station out; one that is not there is no error."""
-        self.replace_station(station_id, ())
 
     def set_busy(self, busy: Busy) -> None:
         """Replace the promised times, by EVSE: `{evse_id: [(starts_at, ends_at), …]}`."""

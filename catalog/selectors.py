@@ -181,7 +181,6 @@ def offer(data: OfferData, payload: object) -> Offer:
         operator_name=operator.name,
         station_id=station.id,
         station=station.code,
-        station_name=station.name,
         latitude=float(station.latitude),
         longitude=float(station.longitude),
         opening=data.opening,

@@ -138,11 +138,6 @@ def busy_intervals(now: datetime) -> dict[int, list[tuple[datetime, datetime]]]:
     return busy
 
 
-def busy_changed_since(since: datetime) -> set[int]:
-    """The EVSEs (by id) whose promises changed at or after a moment; a hold that merely ran out is not a change."""
-    return set(Reservation.objects.filter(updated_at__gte=since).values_list("evse_id", flat=True))
-
-
 def connector_by_item(item_id: str) -> Connector | None:
     """The connector sold under an item id."""
     return Connector.objects.select_related("evse__station__operator", "tariff").filter(item_id=item_id).first()

@@ -89,7 +89,6 @@ class RunningNetwork:
     registry_url: str
     supplier_url: str
     payments: PaymentsApi
-    payments_url: str
 
 
 def identity_kept(state_dir: Path | None, subscriber_id: str) -> Identity:
@@ -189,5 +188,4 @@ async def running(
             registry_url=hub.url,
             supplier_url=supplier.url,
             payments=api,
-            payments_url=till.url,
         )

@@ -59,7 +59,6 @@ class Received:
     amount_paise: int = 0
     currency: str = ""
     captured_paise: int = 0
-    refunded_paise: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,9 +120,6 @@ class Provider(Protocol):
 
     def refund(self, payment_ref: str, paise: int, *, key: str) -> Refunded:
         """Give `paise` back, once for each `key`."""
-
-    def refund_state(self, payment_ref: str, *, key: str, ref: str = "") -> Refunded | None:
-        """The refund made under `key`, None where the provider knows none."""
 
     def parse_webhook(self, raw: bytes, headers: Mapping[str, str]) -> News:
         """The news in a webhook whose signature fits. Raises WebhookRefused.

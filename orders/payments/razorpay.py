@@ -110,19 +110,12 @@ class Razorpay:
         Source: docs/api/refunds/normal-refunds-idempotent: header X-Refund-Idempotency, 10 characters or more of
         letters, digits, hyphen and underscore.
         """
-        known = self.refund_state(payment_ref, key=key)
+        known = self._refund_under(payment_ref, key)
         if known is not None and not known.failed:
             return known
         body = {"amount": paise, "speed": "normal", "receipt": _safe_key(key)}
         headers = {"X-Refund-Idempotency": _safe_key(key)}
         return _refunded(self._ask("POST", f"/payments/{_part(payment_ref)}/refund", body, headers=headers))
-
-    def refund_state(self, payment_ref: str, *, key: str, ref: str = "") -> Refunded | None:
-        """The refund with this key as its receipt. Raises PaymentError."""
-        rows = _items(self._ask("GET", f"/payments/{_part(payment_ref)}/refunds?count=100"))
-        mine = [row for row in rows if row.get("receipt") == _safe_key(key) or (ref and row.get("id") == ref)]
-        standing = [_refunded(row) for row in mine]
-        return next((one for one in standing if not one.failed), standing[0] if standing else None)
 
     def parse_webhook(self, raw: bytes, headers: Mapping[str, str]) -> News:
         """Names out of a webhook signed with one of our secrets. Raises WebhookRefused."""
@@ -135,6 +128,12 @@ class Razorpay:
         if not any(fits):
             raise WebhookRefused("the signature fits none of our webhook secrets")
         return _news(raw, headers.get("x-razorpay-event-id", ""))
+
+    def _refund_under(self, payment_ref: str, key: str) -> Refunded | None:
+        """The refund with this key as its receipt, one that stands before one that failed."""
+        rows = _items(self._ask("GET", f"/payments/{_part(payment_ref)}/refunds?count=100"))
+        mine = [_refunded(row) for row in rows if row.get("receipt") == _safe_key(key)]
+        return next((one for one in mine if not one.failed), mine[0] if mine else None)
 
     def _link_of(self, ask: Ask) -> Link | None:
         rows = self._ask("GET", f"/payment_links?{urlencode({'reference_id': ask.reference})}").get("payment_links")
@@ -242,7 +241,6 @@ def _received(row: dict[str, Any]) -> Received:
     if status == "refunded" and row.get("captured") is False:
         state = State.EXPIRED  # an authorisation that was never captured goes back by itself
     captured = row.get("amount_captured") if _whole(row.get("amount_captured")) else amount
-    refunded = row.get("amount_refunded")
     return Received(
         state,
         payment_ref=_text(row, "id"),
@@ -250,7 +248,6 @@ def _received(row: dict[str, Any]) -> Received:
         amount_paise=int(amount or 0),
         currency=_text(row, "currency"),
         captured_paise=int(captured or 0) if state == State.CAPTURED else 0,
-        refunded_paise=int(refunded or 0) if _whole(refunded) else 0,
     )
 
 

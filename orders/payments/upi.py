@@ -59,10 +59,6 @@ class Upi:
         """Raises PaymentError: a person transfers it back."""
         raise PaymentError("a UPI transfer without a gateway is given back by a person", permanent=True)
 
-    def refund_state(self, payment_ref: str, *, key: str, ref: str = "") -> Refunded | None:
-        """None: nobody can be asked."""
-        return None
-
     def parse_webhook(self, raw: bytes, headers: Mapping[str, str]) -> News:
         """Raises WebhookRefused: nobody sends news about such payments."""
         raise WebhookRefused("this provider sends no webhooks")

@@ -66,7 +66,7 @@ def change_terms(connector: Connector) -> dict[str, str | int]:
     return {"price_change": rules.price_change, "notice_s": rules.notice_s}
 
 
-def basis_in_words(amount: Amount, *, energy_wh: int, power_w: int, currency: str) -> str:
+def basis_in_words(amount: Amount, *, power_w: int, currency: str) -> str:
     """On which basis an energy was worked out; empty where it was asked for as such."""
     if amount.basis or amount.kind == KINDS.ENERGY:
         return amount.basis

@@ -56,7 +56,7 @@ def cancel_order(
 def cancellation_quote(order: Order, *, by: By, now: datetime) -> Quote:
     """What a cancellation would cost, as a quote that is not saved."""
     offer = offer_quote(order)
-    price = _price(order, offer, cancellation_term(order, by=by, now=now))
+    price = _price(offer, cancellation_term(order, by=by, now=now))
     return Quote(
         order=order,
         kind=Quote.Kind.CANCELLATION,
@@ -93,7 +93,7 @@ def close_cancelled(
     offer = offer_quote(order)
     state = NO_SHOW_STATE if fulfillment == Order.Fulfillment.NO_SHOW else ""
     term = cancellation_term(order, by=by, now=now, state=state)
-    set_quote(order, Quote.Kind.CANCELLATION, price=_price(order, offer, term), tariff=offer.tariff, now=now)
+    set_quote(order, Quote.Kind.CANCELLATION, price=_price(offer, term), tariff=offer.tariff, now=now)
     release(order, now=now)
     drop_deadline(order, now=now)
     order.closed_at = now
@@ -136,7 +136,7 @@ def _reason(reason_id: str, text: str) -> tuple[str, str]:
     return reason, (text or CANCELLATION_REASONS.get(reason, ""))[:500]
 
 
-def _price(order: Order, offer: Quote, term: FeeTerm) -> Price:
+def _price(offer: Quote, term: FeeTerm) -> Price:
     """What was promised, less a refund that leaves the fee; the fee is never above what was promised."""
     lines = lines_from(offer.lines, offer.currency)
     fee = from_paise(term.fee_paise(offer.total_paise), offer.currency)

@@ -139,7 +139,7 @@ def plan_for(wish: Wish, *, now: datetime, order_id: int | None = None) -> Plan:
     amount = session.amount
     kept = terms.snapshot(begins_at) | {
         "overlays": overlays,
-        "basis": basis_in_words(amount, energy_wh=energy_wh, power_w=power_w, currency=terms.currency),
+        "basis": basis_in_words(amount, power_w=power_w, currency=terms.currency),
         "power_w": power_w,
         "duration_s": time_for_energy(energy_wh, power_w),
         **change_terms(connector),

@@ -33,7 +33,6 @@ def an_offer(number: int = 1, **fields: Any) -> Offer:
         "operator_name": "Sample Operator",
         "station_id": number,
         "station": f"ST{number}",
-        "station_name": "Sample Station",
         "latitude": 12.97,
         "longitude": 77.59,
         "evse_id": number,
@@ -245,8 +244,8 @@ def test_replace_station_moves_changes_and_removes() -> None:
     assert index.item("E0007*2") is None
     assert not index.find(Query(near=Circle(13.5, 77.59, 100), connector_types=frozenset({KINDS[1]})), NOW)
     assert index.stations_of(frozenset({"OP1"})) == frozenset(range(40))
-    index.remove_station(7)
-    index.remove_station(7)
+    index.replace_station(7, ())
+    index.replace_station(7, ())
     assert len(index) == 39
     assert 7 not in index.station_ids
     assert index.item("E0007*1") is None
@@ -260,7 +259,7 @@ def test_many_stations_at_one_place_are_all_found() -> None:
 def test_an_item_that_moved_is_found_at_its_new_station() -> None:
     index = loaded(an_offer(1))
     index.replace_station(2, [replace(an_offer(1), station_id=2, station="ST2")])
-    index.remove_station(1)
+    index.replace_station(1, ())
     found = index.item("E0001*1")
     assert found is not None
     assert found.station_id == 2

@@ -75,9 +75,6 @@ class Bank:
     def capture(self, payment_ref: str, paise: int, currency: str) -> Received:
         raise NotImplementedError
 
-    def refund_state(self, payment_ref: str, *, key: str, ref: str = "") -> Refunded | None:
-        raise NotImplementedError
-
     def parse_webhook(self, raw: bytes, headers: Mapping[str, str]) -> News:
         raise NotImplementedError
 

@@ -12,7 +12,6 @@ from core.errors import DomainError
 from orders.models import Reservation
 from orders.selectors import (
     alternatives,
-    busy_changed_since,
     busy_intervals,
     cancellation_terms,
     live_order_for_evse,
@@ -20,7 +19,6 @@ from orders.selectors import (
     order_for,
     refund_terms,
 )
-from orders.services import cancel_order
 from tests.factories.orders import BAP, NOW, active_order, connector_on_sale, draft_order, initiated_order
 
 pytestmark = pytest.mark.django_db
@@ -73,14 +71,6 @@ def test_busy_intervals_leave_out_what_ran_out_or_is_over() -> None:
     assert busy_intervals(NOW) == {connector.evse_id: first + held, other.evse_id: [(NOW, NOW + HOUR)]}
     assert busy_intervals(NOW + HOUR) == {connector.evse_id: first}
     assert busy_intervals(NOW + 2 * HOUR) == {}
-
-
-def test_changed_promises_are_found_by_time() -> None:
-    order = active_order()
-    assert busy_changed_since(NOW) == {order.connector.evse_id}
-    assert busy_changed_since(NOW + HOUR) == set()
-    cancel_order(order_id=order.pk, by="CONSUMER", now=NOW + HOUR, actor=BAP)
-    assert busy_changed_since(NOW + HOUR) == {order.connector.evse_id}
 
 
 def test_alternatives_are_free_of_the_same_kind_and_nearest_first() -> None:

@@ -89,11 +89,6 @@ class Psp:
         slow = key in payment.slow and self.dice.random() < 0.5 and self.faults
         return Refunded(f"rfnd_{key}", payment.refunds[key], done=not slow)
 
-    def refund_state(self, payment_ref: str, *, key: str, ref: str = "") -> Refunded | None:
-        _, payment = self._find(payment_ref)
-        paise = payment.refunds.get(key)
-        return None if paise is None else Refunded(f"rfnd_{key}", paise, done=True)
-
     def parse_webhook(self, raw: bytes, headers: Mapping[str, str]) -> News:
         raise NotImplementedError
 
@@ -109,7 +104,6 @@ class Psp:
             amount_paise=payment.amount,
             currency=currency,
             captured_paise=payment.captured,
-            refunded_paise=sum(payment.refunds.values()),
         )
 
     def _find(self, payment_ref: str) -> tuple[str, Payment]:

@@ -59,7 +59,6 @@ def search(message: dict[str, Any], reader: Reader) -> Search:
         window=_window(fulfillment, reader),
         energy_wh=_energy_wh(item, reader),
         available_only=filters.available_only,
-        payment_terms=dict(reader.map(intent, "payment", _INTENT)),
     )
 
 

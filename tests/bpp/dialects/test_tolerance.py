@@ -211,7 +211,6 @@ def test_search_reads_every_other_filter() -> None:
     assert (request.energy_wh, request.vehicle) == (4000, "4w")
     assert request.window == Window(AT_8, None)
     assert request.near == Circle(12.9, 77.6, 5000.0)
-    assert request.payment_terms == {"type": "PRE-ORDER"}
     assert notes == ["$.message.intent.fulfillment.stops[1].location.circle.radius"]
 
 
