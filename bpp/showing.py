@@ -55,7 +55,7 @@ def order_view(order: Order, *, now: datetime, quote: Quote | None = None) -> re
         billing=_contact(order.billing),
         customer=_contact(order.customer),
         payment=_payment(order) if initiated else None,
-        fees=_linked(_fees(order), terms) if initiated else (),
+        fees=_linked(_fees(order, quote.currency), terms) if initiated else (),
         refunds=_refunds(order) if initiated else (),
         terms=terms,
         start_code=start_code(order),
@@ -249,8 +249,7 @@ def _pay_url(order: Order) -> str:
     return f"{public_base()}{path}" if path else ""
 
 
-def _fees(order: Order) -> tuple[replies.FeeTerm, ...]:
-    currency = Quote.objects.filter(order=order, current=True).values_list("currency", flat=True).first() or "INR"
+def _fees(order: Order, currency: str) -> tuple[replies.FeeTerm, ...]:
     return tuple(_fee(order, term, currency) for term in order_selectors.cancellation_terms(order))
 
 
