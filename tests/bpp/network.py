@@ -20,6 +20,8 @@ from sandbox.signing import Identity, authorization
 
 PROVIDER = "bpp.example.org"
 BUYER = "bap.example.org"
+Rows = Callable[..., list[tuple[Any, ...]]]
+"""What the fixture `rows` gives: the rows that a statement returns."""
 
 
 class Network:

@@ -19,7 +19,7 @@ from sandbox.exchanges import Received
 from sandbox.signing import Identity
 from tests.bpp import network as toy
 from tests.bpp.conftest import apart
-from tests.bpp.network import MESSAGES, PROVIDER, Network
+from tests.bpp.network import MESSAGES, PROVIDER, Network, Rows
 from tests.bpp.shop import (
     SOON_S,
     Shop,
@@ -33,7 +33,6 @@ from tests.bpp.shop import (
 )
 from tests.factories.orders import connector_on_sale
 
-Rows = Callable[..., list[tuple[Any, ...]]]
 OUTBOX = "SELECT state, reason FROM bpp_outboxmessage ORDER BY id"
 
 

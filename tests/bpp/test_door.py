@@ -5,18 +5,16 @@ from __future__ import annotations
 import asyncio
 import base64
 import time
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
 from bpp.door import ACTIONS
-from sandbox.signing import Identity, authorization
+from sandbox.signing import Identity
 from tests.bpp.conftest import Counter
-from tests.bpp.network import BUYER, PROVIDER, Network, message, signed, wire
+from tests.bpp.network import BUYER, PROVIDER, Network, Rows, message, signed, wire
 
-Rows = Callable[..., list[tuple[Any, ...]]]
 NOTHING_STORED = "SELECT count(*) FROM bpp_inboxmessage"
 
 
@@ -259,170 +257,3 @@ async def test_copies_at_once_make_one_row(counter: Counter, buyer: Identity, ro
 async def test_request_signed_for_one_action_is_refused_at_another(counter: Counter, buyer: Identity) -> None:
     body = wire(message("cancel"))
     assert (await counter.post("confirm", body, signed(buyer, body))).verdict == "WRONG_ACTION"
-
-
-# -- the gateway ------------------------------------------------------------------------------------------------------
-
-
-async def search_through(counter: Counter, buyer: Identity, gateway: str, name: str = "x-gateway-authorization") -> Any:
-    body = wire(message())
-    return await counter.post("search", body, {**signed(buyer, body), name: gateway})
-
-
-@pytest.mark.parametrize("name", ["x-gateway-authorization", "proxy-authorization"])
-async def test_gateway_signature_beside_the_buyers(
-    counter: Counter, network: Network, buyer: Identity, rows: Rows, name: str
-) -> None:
-    gateway = network.join("bg.example.org", "BG")
-    body = wire(message())
-    line = authorization(gateway, body, created=int(time.time()))
-    assert (await counter.post("search", body, {**signed(buyer, body), name: line})).verdict == "ACK"
-    [(signer, stored)] = rows("SELECT signer, gateway_authorization FROM bpp_inboxmessage")
-    assert (signer["gateway"]["subscriber_id"], stored) == ("bg.example.org", line)
-
-
-async def test_gateway_signature_that_does_not_hold_is_refused(
-    counter: Counter, network: Network, buyer: Identity
-) -> None:
-    gateway = network.join("bg.example.org", "BG")
-    now = int(time.time())
-    reply = await search_through(counter, buyer, authorization(gateway, b"another body", created=now))
-    assert (reply.status, reply.verdict) == (401, "SIGNATURE_MISMATCH")
-    assert reply.headers["proxy-authenticate"].startswith("Signature realm=")
-    assert "www-authenticate" not in reply.headers
-    assert (await search_through(counter, buyer, "")).verdict == "NO_HEADER"
-    assert (await search_through(counter, buyer, "Basic eDp5")).verdict == "MALFORMED_HEADER"
-
-
-async def test_both_gateway_headers_are_verified_where_they_differ(
-    counter: Counter, network: Network, buyer: Identity
-) -> None:
-    gateway = network.join("bg.example.org", "BG")
-    body = wire(message())
-    now = int(time.time())
-    good, bad = (authorization(gateway, text, created=now) for text in (body, b"other"))
-    headers = {**signed(buyer, body), "x-gateway-authorization": good, "proxy-authorization": bad}
-    assert (await counter.post("search", body, headers)).verdict == "SIGNATURE_MISMATCH"
-    headers["proxy-authorization"] = good
-    assert (await counter.post("search", body, headers)).verdict == "ACK"
-
-
-async def test_buyer_is_no_gateway(counter: Counter, network: Network, buyer: Identity) -> None:
-    other = network.join("bap2.example.org")
-    body = wire(message())
-    for signer in (buyer, other):
-        line = authorization(signer, body, created=int(time.time()))
-        reply = await counter.post("search", body, {**signed(buyer, body), "x-gateway-authorization": line})
-        assert (reply.status, reply.verdict) == (401, "GATEWAY_IS_NOT_BG")
-
-
-async def test_gateway_signature_never_replaces_the_buyers(counter: Counter, network: Network, buyer: Identity) -> None:
-    gateway = network.join("bg.example.org", "BG")
-    body = wire(message())
-    line = authorization(gateway, body, created=int(time.time()))
-    assert (await counter.post("search", body, {"x-gateway-authorization": line})).verdict == "NO_HEADER"
-    forged = signed(Identity.fresh(BUYER), body)
-    reply = await counter.post("search", body, {**forged, "x-gateway-authorization": line})
-    assert reply.verdict == "SIGNATURE_MISMATCH"
-
-
-async def test_gateway_signature_belongs_to_a_search_only(counter: Counter, network: Network, buyer: Identity) -> None:
-    gateway = network.join("bg.example.org", "BG")
-    body = wire(message("confirm"))
-    line = authorization(gateway, body, created=int(time.time()))
-    reply = await counter.post("confirm", body, {**signed(buyer, body), "x-gateway-authorization": line})
-    assert (reply.status, reply.verdict) == (401, "GATEWAY_NOT_EXPECTED")
-
-
-async def test_search_without_gateway_where_the_network_requires_one(
-    counter: Counter, buyer: Identity, settings: Any
-) -> None:
-    settings.BECKN_REQUIRE_GATEWAY = True
-    reply = await counter.send(buyer, "search")
-    assert (reply.status, reply.verdict) == (401, "GATEWAY_REQUIRED")
-    assert "proxy-authenticate" in reply.headers
-    assert (await counter.send(buyer, "select")).verdict == "ACK"
-
-
-# -- paths, sizes, rates, trouble -------------------------------------------------------------------------------------
-
-
-async def test_unknown_path_and_other_methods(counter: Counter, buyer: Identity) -> None:
-    body = wire(message())
-    for path in ("", "searches", "on_search", "search/", "SEARCH", "../admin"):
-        assert (await counter.post(path, body, signed(buyer, body))).status == 404
-    for method in ("GET", "PUT", "DELETE", "HEAD"):
-        reply = await counter.post("search", b"", {}, method=method)
-        assert (reply.status, reply.headers["allow"]) == (405, "POST")
-
-
-async def test_large_and_compressed_bodies_are_turned_away_unread(counter: Counter, buyer: Identity) -> None:
-    body = b" " * 262_145
-    assert (await counter.post("search", body, signed(buyer, body))).status == 413
-    reply = await counter.post("search", b"{}", {"content-length": "99999999"})
-    assert (reply.status, reply.headers["connection"]) == (413, "close")
-    assert (await counter.post("search", b"{}", {"content-encoding": "gzip"})).status == 415
-
-
-async def test_peer_that_comes_too_often_is_told_to_wait(counter: Counter, buyer: Identity, rows: Rows) -> None:
-    replies = [await counter.post("search", b"{}", {}, client="203.0.113.7") for _ in range(210)]
-    assert replies[0].status == 401
-    last = replies[-1]
-    assert (last.status, last.verdict, last.error["code"]) == (200, "TOO_MANY_REQUESTS", "40000")
-    assert int(last.headers["retry-after"]) >= 1
-    assert (await counter.post("search", b"{}", {}, client="203.0.113.8")).status == 401
-
-
-async def test_registry_away_is_temporary_for_a_stranger_and_nothing_for_an_acquaintance(
-    counter: Counter, network: Network, buyer: Identity
-) -> None:
-    assert (await counter.send(buyer)).verdict == "ACK"
-    network.registry.faults.fail_next = 100
-    reply = await counter.send(network.join("new.example.org"))
-    assert (reply.status, reply.ack, reply.error["code"]) == (200, "NACK", "40000")
-    assert "retry-after" in reply.headers
-    assert (await counter.send(buyer)).verdict == "ACK"
-
-
-async def test_registry_answer_about_another_is_not_used(counter: Counter, network: Network, buyer: Identity) -> None:
-    network.join("other.example.org")
-    network.registry.faults.wrong_next = 1
-    assert (await counter.send(buyer)).verdict == "UNKNOWN_SUBSCRIBER"
-
-
-async def test_rotated_key_is_fetched_once_on_mismatch(counter: Counter, network: Network, buyer: Identity) -> None:
-    assert (await counter.send(buyer)).verdict == "ACK"
-    renewed = Identity.fresh(BUYER)
-    network.registry.rotate(BUYER, key_id="k1", signing_public_key=renewed.signing_public_key)
-    assert (await counter.send(renewed)).verdict == "ACK"
-    assert (await counter.send(buyer)).verdict == "SIGNATURE_MISMATCH"
-
-
-async def test_bad_signatures_cannot_storm_the_registry(counter: Counter, network: Network, buyer: Identity) -> None:
-    await counter.send(buyer)
-    before = network.asked
-    thief = Identity.fresh(BUYER)
-    replies = await asyncio.gather(*(counter.send(thief) for _ in range(50)))
-    assert {reply.verdict for reply in replies} == {"SIGNATURE_MISMATCH"}
-    assert network.asked - before <= 2
-
-
-async def test_unknown_signers_are_asked_for_once_in_a_while(counter: Counter, network: Network) -> None:
-    ghost = Identity.fresh("ghost.example.org")
-    await asyncio.gather(*(counter.send(ghost) for _ in range(20)))
-    assert network.asked <= 2
-
-
-async def test_database_away_is_temporary_and_heals(counter: Counter, buyer: Identity, rows: Rows) -> None:
-    assert (await counter.send(buyer)).verdict == "ACK"
-    rows(
-        "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity "
-        "WHERE application_name = 'voltbazaar-door' AND datname = current_database()"
-    )
-    reply = await counter.send(buyer)
-    assert (reply.status, reply.error["code"], reply.verdict) == (200, "40000", "CANNOT_STORE")
-    for _ in range(200):
-        if counter.writer.connected:
-            break
-        await asyncio.sleep(0.01)
-    assert (await counter.send(buyer)).verdict == "ACK"

@@ -21,11 +21,10 @@ from sandbox.exchanges import Received
 from sandbox.serving import serve
 from tests.bpp import network as toy
 from tests.bpp.conftest import apart
-from tests.bpp.network import BUYER, Network
+from tests.bpp.network import BUYER, Network, Rows
 from tests.bpp.shop import SOON_S, Shop, empty_catalogue, open_shop, run, until, without_table
 from tests.factories.orders import connector_on_sale
 
-Rows = Callable[..., list[tuple[Any, ...]]]
 NOWHERE = {"fulfillment": {"stops": [{"location": {"circle": {"gps": "28.61,77.20", "radius": {"value": "1"}}}}]}}
 UNREADABLE = {
     "fulfillment": {

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from typing import Any, ClassVar
 
@@ -11,8 +11,9 @@ import pytest
 from psycopg import AsyncConnection, OperationalError
 
 from bpp.storing import CannotStore, Connection, Row, Writer, conninfo
+from tests.bpp.network import Rows
+from tests.bpp.shop import until
 
-Rows = Callable[..., list[tuple[Any, ...]]]
 NOW = datetime(2026, 2, 1, 12, tzinfo=UTC)
 COUNT = "SELECT count(*) FROM bpp_inboxmessage"
 END_CONNECTIONS = (
@@ -45,13 +46,6 @@ async def writer(tables: None) -> AsyncIterator[Writer]:
     await found.start()
     yield found
     await found.stop()
-
-
-async def until_connected(writer: Writer) -> None:
-    for _ in range(400):
-        if writer.connected:
-            return
-        await asyncio.sleep(0.01)
 
 
 async def test_put_returns_after_the_commit(writer: Writer, rows: Rows) -> None:
@@ -143,7 +137,7 @@ async def test_lost_connection_fails_at_once_and_heals(writer: Writer, rows: Row
     rows(END_CONNECTIONS)
     with pytest.raises(CannotStore):
         await writer.put(row("b"))
-    await until_connected(writer)
+    await until(lambda: writer.connected)
     assert (await writer.put(row("b"))).new
     assert rows(COUNT) == [(2,)]
 
@@ -158,7 +152,7 @@ async def test_hanging_commit_is_given_up(writer: Writer, rows: Rows, monkeypatc
         await writer.run(hang)
     with pytest.raises(CannotStore):
         await writer.put(row("a"))
-    await until_connected(writer)
+    await until(lambda: writer.connected)
     assert (await writer.put(row("a"))).new
 
 
