@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 from pytest_django import Settings
 
+from tests.fulfillment import telling
 from tests.fulfillment.supplier import TOKEN, FakeSupplier, running_supplier
 
 
@@ -18,3 +19,10 @@ def supplier(settings: Settings) -> Iterator[FakeSupplier]:
         settings.EV_POWER_SUPPLIER_TOKEN = TOKEN
         settings.TIME_SCALE = 1.0
         yield fake
+
+
+@pytest.fixture
+def events_token(settings: Settings) -> None:
+    """Station events carry the token of `telling`."""
+    settings.EVENTS_TOKEN = telling.TOKEN
+    settings.TIME_SCALE = 1.0

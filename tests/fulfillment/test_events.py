@@ -1,156 +1,23 @@
-"""What does POST /events take, refuse and do?"""
+"""What does an event of a station do to its session, its order and the catalogue?"""
 
 from __future__ import annotations
 
-import json
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.http import HttpResponse
-from django.test import Client
-from hypothesis import HealthCheck, given
-from hypothesis import settings as hypothesis_settings
-from hypothesis import strategies as st
 from pytest_django import Settings
 
 from catalog.models import Evse
 from fulfillment import services as fulfillment
-from fulfillment.cloudevents import Incoming
-from fulfillment.models import EventOut, Reading, Session, StationEvent
+from fulfillment.models import EventOut, Session, StationEvent
 from orders.models import Order
 from tests.factories.fulfillment import charging_session, run_steps, starting_session, waiting_session
 from tests.factories.orders import NOW
 from tests.fulfillment.supplier import FakeSupplier
+from tests.fulfillment.telling import TYPES, event, post, process, status_of
 
-pytestmark = [pytest.mark.django_db, pytest.mark.urls("fulfillment.urls")]
-
-TYPES = "com.ev-power-supplier.charging-station."
-TOKEN = "events-token"
-
-
-@pytest.fixture(autouse=True)
-def token(settings: Settings) -> None:
-    settings.EVENTS_TOKEN = TOKEN
-    settings.TIME_SCALE = 1.0
-
-
-def event(kind: str, data: Any, *, id_: str = "e-1", at: datetime = NOW, **changes: Any) -> dict[str, Any]:
-    whole: dict[str, Any] = {
-        "specversion": "1.0",
-        "id": id_,
-        "source": "https://supplier.example/stations/1",
-        "type": f"{TYPES}{kind}.v1",
-        "time": at.isoformat(),
-        "data": data,
-    }
-    return whole | changes
-
-
-def post(body: Any, *, token: str = TOKEN, kind: str = "application/cloudevents+json", **headers: str) -> HttpResponse:
-    data = body if isinstance(body, bytes | str) else json.dumps(body)
-    given = {"Authorization": f"Bearer {token}"} if token else {}
-    response: Any = Client().post("/events", data=data, content_type=kind, headers=given | headers)
-    return response  # type: ignore[no-any-return]  # the test client's answer is patched with helpers
-
-
-def process(body: dict[str, Any], now: datetime) -> StationEvent:
-    """Post an event and process it at `now`, which the database's clock knows nothing of."""
-    assert post(body).status_code == 202
-    StationEvent.objects.update(next_at=now)
-    fulfillment.process_events_due(now)
-    return StationEvent.objects.get(event_id=body["id"])
-
-
-def status_of(session: Session) -> dict[str, Any]:
-    return {"stationId": session.evse.station.code, "slotNumber": 1}
-
-
-def meter(session: Session, energy_wh: int, at: datetime, **changes: Any) -> dict[str, Any]:
-    values = {"sessionId": session.remote_id, "timestamp": at.isoformat(), "energyWh": energy_wh, "powerW": 30_000}
-    return status_of(session) | values | changes
-
-
-@pytest.mark.parametrize("token", ["", "wrong", "events-toke", "events-token-x", "évents"])
-def test_event_without_our_token_is_refused_and_not_kept(token: str) -> None:
-    body = event("recovered", {"stationId": "LOC-1"})
-    headers = {"Authorization": f"Bearer {token}".encode().decode("latin-1")} if token else {}
-    answer = Client().post("/events", body, content_type="application/cloudevents+json", headers=headers)
-    assert answer.status_code == 401
-    assert not StationEvent.objects.exists()
-
-
-def test_nothing_is_taken_while_no_token_is_set(settings: Settings) -> None:
-    settings.EVENTS_TOKEN = ""
-    answer = post(event("recovered", {"stationId": "LOC-1"}), token="")
-    assert answer.status_code == 401
-    assert "EVENTS_TOKEN is not set" in answer.content.decode()
-
-
-def test_repeated_event_is_accepted_and_kept_once() -> None:
-    body = event("recovered", {"stationId": "LOC-1"})
-    assert [post(body).status_code for _ in range(3)] == [202, 202, 202]
-    assert StationEvent.objects.count() == 1
-
-
-def test_same_id_from_another_source_is_another_event() -> None:
-    post(event("recovered", {"stationId": "LOC-1"}))
-    post(event("recovered", {"stationId": "LOC-1"}, source="https://supplier.example/stations/2"))
-    assert StationEvent.objects.count() == 2
-
-
-def test_binary_mode_is_read() -> None:
-    headers = {"Ce-Specversion": "1.0", "Ce-Id": "b-1", "Ce-Source": "s", "Ce-Type": f"{TYPES}recovered.v1"}
-    assert post({"stationId": "LOC-1"}, kind="application/json", **headers).status_code == 202
-    assert StationEvent.objects.get().data == {"stationId": "LOC-1"}
-
-
-def test_odd_accept_header_does_not_lose_an_event() -> None:
-    body = event("recovered", {"stationId": "LOC-1"})
-    assert post(body, Accept="application/cloudevents+json").status_code == 202
-
-
-def test_batch_is_read() -> None:
-    batch = [event("recovered", {"stationId": "LOC-1"}, id_=f"e-{number}") for number in range(3)]
-    assert post(batch, kind="application/cloudevents-batch+json").status_code == 202
-    assert StationEvent.objects.count() == 3
-
-
-@pytest.mark.parametrize(
-    ("body", "path"),
-    [
-        (b"{", "$"),
-        (b"", "$"),
-        (b"[1]", "$"),
-        (b"\xff", "$"),
-        (b'{"a": NaN}', "$"),
-        (b"[" * 5000, "$"),
-        (json.dumps(event("faulted", {"stationId": "a\0b"})).encode(), "$"),
-        (rb'{"specversion":"1.0","id":"\ud800","source":"s","type":"t","data":{}}', "$"),
-        (event("recovered", {}, specversion="0.3"), "$.specversion"),
-        (event("recovered", {}, id=""), "$.id"),
-        (event("recovered", {}, id=7), "$.id"),
-        (event("recovered", {}, source="s" * 256), "$.source"),
-        (event("recovered", {}, type=None), "$.type"),
-        (event("recovered", {}, time="yesterday"), "$.time"),
-        (event("recovered", {}, time="2026-02-01T00:00:00"), "$.time"),
-        ({"specversion": "1.0", "id": "1", "source": "s", "type": "t"}, "$.data"),
-    ],
-)
-def test_unreadable_event_is_refused_with_its_place(body: Any, path: str) -> None:
-    answer = post(body)
-    assert answer.status_code == 400
-    said = json.loads(answer.content)
-    assert said["path"] == path
-    assert "allowed" in said["error"]
-
-
-def test_strange_content_type_is_refused() -> None:
-    assert post(event("recovered", {}), kind="text/plain").status_code == 400
-
-
-def test_oversized_body_is_refused() -> None:
-    assert post(b" " * 300_000).status_code == 413
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("events_token"), pytest.mark.urls("fulfillment.urls")]
 
 
 @pytest.mark.parametrize(
@@ -297,105 +164,6 @@ def test_recovered_charger_is_offered_again() -> None:
     assert Evse.objects.get(pk=session.evse_id).status == Evse.Status.FAULTED
     process(event("recovered", status_of(session), id_="good"), NOW)
     assert Evse.objects.get(pk=session.evse_id).status == Evse.Status.AVAILABLE
-
-
-def test_reading_moves_the_session_on(supplier: FakeSupplier) -> None:
-    session = charging_session()
-    start_wh = session.meter_start_wh or 0
-    now = supplier.after(60)
-    row = process(event("meter-values", meter(session, start_wh + 400, now, soc=55, voltageV=400.5)), now)
-    session.refresh_from_db()
-    assert (row.state, session.energy_wh, session.soc_percent, session.power_w) == ("done", 400, 55, 30_000)
-
-
-def test_reading_that_reaches_the_ordered_energy_ends_the_session(supplier: FakeSupplier) -> None:
-    session = charging_session(quantity=500)
-    now = supplier.after(60)
-    process(event("meter-values", meter(session, (session.meter_start_wh or 0) + 500, now)), now)
-    run_steps(now)
-    session.refresh_from_db()
-    assert session.state == Session.State.ENDED
-
-
-@pytest.mark.parametrize(
-    ("gain_wh", "seconds", "changes", "word"),
-    [
-        (-1, 30, {}, "decreasing"),
-        (5_000, 30, {}, "implausible"),
-        (100, 300, {}, "in the future"),
-        (100, -30, {}, "out of order"),
-        (100, 30, {"slotNumber": 2}, "no slot 2"),
-        (100, 30, {"sessionId": "ses-foreign"}, "no session of ours"),
-    ],
-)
-def test_reading_that_cannot_be_is_kept_and_not_believed(
-    supplier: FakeSupplier, gain_wh: int, seconds: int, changes: dict[str, Any], word: str
-) -> None:
-    session = charging_session()
-    now = supplier.after(60)
-    start_wh = session.meter_start_wh or 0
-    at = NOW + timedelta(seconds=seconds)
-    row = process(event("meter-values", meter(session, start_wh + gain_wh, at, **changes)), now)
-    session.refresh_from_db()
-    assert row.state == "refused"
-    assert word in row.reason
-    assert session.energy_wh == 0
-    assert not Reading.objects.filter(session=session, accepted=True).exists()
-
-
-def test_same_reading_twice_is_recorded_once(supplier: FakeSupplier) -> None:
-    session = charging_session()
-    now = supplier.after(60)
-    body = meter(session, (session.meter_start_wh or 0) + 400, now)
-    process(event("meter-values", body, id_="a"), now)
-    process(event("meter-values", body, id_="b"), now)
-    assert Reading.objects.filter(session=session).count() == 1
-
-
-def test_vehicle_that_takes_nothing_pauses_the_session_until_it_does(supplier: FakeSupplier) -> None:
-    session = charging_session()
-    start_wh = session.meter_start_wh or 0
-    for number, (gain_wh, power_w) in enumerate([(100, 0), (100, 0), (150, 9_000)]):
-        now = supplier.after(15)
-        body = meter(session, start_wh + gain_wh, now, powerW=power_w)
-        process(event("meter-values", body, id_=f"m-{number}"), now)
-        session.refresh_from_db()
-        assert session.state == (Session.State.PAUSED if number == 1 else Session.State.CHARGING)
-    assert Order.objects.get(pk=session.order_id).fulfillment == Order.Fulfillment.CHARGING_RESUMED
-
-
-def test_energy_that_flows_after_we_gave_up_is_stopped(supplier: FakeSupplier) -> None:
-    session = charging_session()
-    now = supplier.after(30)
-    Session.objects.filter(pk=session.pk).update(state="failed", step="done", next_at=None)
-    process(event("meter-values", meter(session, (session.meter_start_wh or 0) + 100, now)), now)
-    run_steps(now)
-    assert supplier.session.status == "closed"
-
-
-histories = st.lists(st.tuples(st.integers(-60, 90), st.integers(-500, 3000)), min_size=1, max_size=8)
-
-
-@hypothesis_settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(history=histories)
-def test_energy_of_a_session_never_decreases(supplier: FakeSupplier, history: list[tuple[int, int]]) -> None:
-    session = charging_session(quantity=40_000, now=supplier.at)
-    start_wh, highest, now = session.meter_start_wh or 0, 0, supplier.after(60)
-    for number, (seconds, gain_wh) in enumerate(history):
-        at = now + timedelta(seconds=seconds)
-        data = meter(session, max(0, start_wh + gain_wh), at)
-        said = Incoming("s", f"{session.card}-{number}", f"{TYPES}meter-values.v1", at, data)
-        fulfillment.store_events([said])
-        StationEvent.objects.filter(state="new").update(next_at=now)
-        fulfillment.process_events_due(now)
-        session.refresh_from_db()
-        assert session.energy_wh >= highest
-        highest = session.energy_wh
-    events = StationEvent.objects.filter(event_id__startswith=session.card)
-    refused = Reading.objects.filter(session=session, accepted=False)
-    assert refused.count() == events.filter(state="refused").count()
-    fulfillment.request_stop(session.order_id, now)
-    run_steps(now)
 
 
 def test_bad_event_does_not_stop_the_next() -> None:
