@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
@@ -244,8 +243,7 @@ async def test_fault_after_an_acknowledgement_is_logged(
 
 async def test_stop_waits_for_answers_under_way(connector: Connector, shop: Shop, rows: Rows) -> None:
     await asyncio.gather(*(shop.search() for _ in range(20)))
-    started = time.monotonic()
-    await shop.close()
+    async with asyncio.timeout(4 * SOON_S):
+        await shop.close()
     assert rows("SELECT state, count(*) FROM bpp_outboxmessage GROUP BY state") == [("sent", 20)]
     assert rows("SELECT state, count(*) FROM bpp_inboxmessage GROUP BY state") == [("done", 20)]
-    assert time.monotonic() - started < SOON_S

@@ -127,7 +127,7 @@ def test_call_ends_at_its_deadline(server: Server, post: Post, path: str) -> Non
     started = time.monotonic()
     with pytest.raises(DeliveryError, match=r"within 0\.3 s") as caught:
         post(f"{server.url}{path}", timeout_s=0.3)
-    assert time.monotonic() - started < 1.5
+    assert time.monotonic() - started < 5
     assert not caught.value.permanent
 
 

@@ -19,7 +19,7 @@ pytestmark = [
     pytest.mark.asyncio(loop_scope="session"),
 ]
 
-FOUND_WITHIN_S = 3.0
+FOUND_WITHIN_S = 15.0  # it takes one or two; the rest is for a machine with other work
 
 
 async def test_imported_station_is_found_within_seconds(stage: Stage, tmp_path: Path) -> None:
