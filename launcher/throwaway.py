@@ -19,6 +19,8 @@ from launcher.venv import Venv
 
 PREFIX = "vb-throwaway-"
 SETTINGS_PREFIXES = ("BECKN_", "EV_POWER_", "EVENTS_", "MQTT_", "OCPP_", "SECURE_", "CSRF_")
+# Where our tools look, not how the platform behaves.
+NO_SETTINGS = ("VB_HOME", "BECKN_SPECS")
 SETTINGS_NAMES = {
     *(
         "SECRET_KEY",
@@ -65,7 +67,7 @@ def servers(ready_venv: Venv, *, teller: Teller) -> Iterator[Group]:
 def _environment(where: Places) -> dict[str, str]:
     env = environ.base(where)
     for name in list(env):
-        if name != "VB_HOME" and (name in SETTINGS_NAMES or name.startswith(SETTINGS_PREFIXES)):
+        if name not in NO_SETTINGS and (name in SETTINGS_NAMES or name.startswith(SETTINGS_PREFIXES)):
             del env[name]
     for name in ("DATABASE_URL", "REDIS_URL"):
         if os.environ.get(f"VB_TEST_{name}"):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import itertools
 import json
-import shutil
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -13,15 +12,17 @@ from typing import Any
 
 import aiohttp
 
+from tests.at_hand import program
+
 AXE = Path(__file__).parent / "vendor" / "axe-core" / "axe.min.js"
 PHONE = {"width": 360, "height": 740, "deviceScaleFactor": 2, "mobile": True}
 ANSWER_S = 30.0
 LARGEST_ANSWER_BYTES = 16 * 2**20
 
 
-def chromium() -> str | None:
-    """The browser's path, None where there is none."""
-    return shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+def chromium() -> str:
+    """The browser's path; without one the test is skipped, or fails where programs are required."""
+    return program("chromium", "chromium-browser", "google-chrome", package="chromium")
 
 
 class Page:
@@ -84,7 +85,6 @@ class Page:
 async def phone(folder: Path) -> AsyncIterator[Page]:
     """A page in a browser of its own, whose profile lies in `folder`; ended with the block."""
     path = chromium()
-    assert path is not None
     flags = ["--headless=new", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"]
     process = await asyncio.create_subprocess_exec(
         path, *flags, "--remote-debugging-port=0", f"--user-data-dir={folder}", "about:blank",

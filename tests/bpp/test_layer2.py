@@ -13,7 +13,8 @@ from django.core.management import CommandError, call_command
 
 from bpp import layer2
 from bpp.models import Layer2
-from tests.bpp.dialects.samples import SHARED, built, fixture
+from tests.at_hand import published
+from tests.bpp.dialects.samples import built, fixture
 
 DOMAIN = "ev-charging:uei"
 FILE = """
@@ -171,10 +172,7 @@ async def test_event_loop_is_never_made_to_wait_for_the_database() -> None:
 
 
 def test_uei_file_accepts_our_golden_messages() -> None:
-    path = SHARED / "spec" / "uei-layer2" / "3.0" / "ev-charging_uei_1.1.0.yaml"
-    if not path.exists():
-        pytest.skip("the UEI layer 2 file is not at hand")
-    assert "20 actions" in install(path)
+    assert "20 actions" in install(published("spec/uei-layer2/3.0/ev-charging_uei_1.1.0.yaml"))
     for name in (
         "search",
         "select",

@@ -9,10 +9,10 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from django.conf import settings
 
 from sandbox.exchanges import Received
 from sandbox.serving import utc_now, wire_time
+from tests.at_hand import published
 from tests.journeys.chargers import OPERATOR, Charger
 from tests.journeys.stage import Stage
 from tests.journeys.trip import ANSWER_S, post_signed
@@ -23,7 +23,7 @@ pytestmark = [
     pytest.mark.asyncio(loop_scope="session"),
 ]
 
-COLLECTION = settings.BASE_DIR.parent / "shared" / "spec" / "uei-postman" / "ev-charging_uei_postman_collection.json"
+COLLECTION = "spec/uei-postman/ev-charging_uei_postman_collection.json"
 # Its add-on is sold by nobody here, so its order never comes about and later requests name one that does not exist.
 AS_PUBLISHED = {
     "search": "answered",
@@ -48,11 +48,9 @@ async def test_published_requests_make_an_order_without_the_add_on(stage: Stage)
     assert await Told(stage, stage.charger(), add_ons=False).play() == WITHOUT_THE_ADD_ON
 
 
-def published() -> list[dict[str, Any]]:
-    """The bodies of the collection, oldest step first; skips where it is not at hand."""
-    if not COLLECTION.exists():
-        pytest.skip(f"the official collection is not at hand: no {COLLECTION.name}")
-    text = COLLECTION.read_text(encoding="utf-8")
+def collection() -> list[dict[str, Any]]:
+    """The bodies of the collection, oldest step first; skips or fails where it is not at hand."""
+    text = published(COLLECTION).read_text(encoding="utf-8")
     bodies = [json.loads(item["request"]["body"]["raw"]) for item in _requests(json.loads(text)["item"])]
     assert len(bodies) == 10
     return bodies
@@ -73,7 +71,7 @@ class Told:
     async def play(self) -> dict[str, str]:
         """Send them all; the outcome of each is `answered` or the code it was refused with."""
         outcomes: dict[str, str] = {}
-        for content in published():
+        for content in collection():
             name, answer = await self._ask(self._filled(content))
             outcomes[name] = str(answer.error["code"]) if answer.error else "answered"
             print(f"{name:<22} → {outcomes[name]:<9} {(answer.error or {}).get('message', '')}")

@@ -15,14 +15,14 @@ from catalog.models import Operator
 from orders.models import Order
 from orders.seed import OPERATOR
 from orders.services.consent import LANGUAGES, form_token
-from tests.browser import PHONE, Page, chromium, phone
+from tests.browser import PHONE, Page, phone
 from tests.factories.orders import connector_on_sale, initiated_order
 from tests.factories.terms import published_terms
 
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.django_db(transaction=True),
-    pytest.mark.skipif(chromium() is None, reason="no Chromium here: apt-get install chromium"),
+    pytest.mark.usefixtures("plain_http"),
 ]
 TICK = "document.querySelectorAll('[type=checkbox]').forEach(box => box.checked = true);"
 SEND = "document.forms[0].submit()"

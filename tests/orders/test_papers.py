@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -13,6 +12,7 @@ import pytest
 from orders.papers.invoice import Paper, invoice_pdf, title_of
 from orders.papers.labels import LANGUAGES, label
 from orders.papers.words import in_words
+from tests.at_hand import program
 
 PAPER = Paper(
     kind="invoice",
@@ -33,10 +33,10 @@ PAPER = Paper(
     taxable_paise=12_345_200,
     total_paise=14_567_336,
 )  # fmt: skip
-needs_poppler = pytest.mark.skipif(shutil.which("pdftotext") is None, reason="reads the file with poppler-utils")
 
 
 def text_of(pdf: bytes, folder: Path) -> str:
+    program("pdftotext", package="poppler-utils")
     file = folder / "paper.pdf"
     file.write_bytes(pdf)
     done = subprocess.run(["pdftotext", "-layout", str(file), "-"], capture_output=True, check=True)
@@ -84,7 +84,6 @@ def test_fonts_are_in_the_file_only_where_their_script_is_used() -> None:
     assert b"NotoSansDevanagari" in invoice_pdf(plain, language="hi")
 
 
-@needs_poppler
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_what_the_law_asks_for_can_be_read(language: str, tmp_path: Path) -> None:
     text = text_of(invoice_pdf(PAPER, language=language), tmp_path)
@@ -96,7 +95,6 @@ def test_what_the_law_asks_for_can_be_read(language: str, tmp_path: Path) -> Non
         assert wanted in text
 
 
-@needs_poppler
 def test_business_buyer_is_named_with_its_gstin(tmp_path: Path) -> None:
     buyer = {"name": "Fleet Ltd", "address": "Mumbai", "gstin": "27AAPFU0939F1ZV"}
     text = text_of(invoice_pdf(replace(PAPER, recipient=buyer)), tmp_path)
@@ -104,7 +102,6 @@ def test_business_buyer_is_named_with_its_gstin(tmp_path: Path) -> None:
     assert "Unregistered consumer" not in text
 
 
-@needs_poppler
 def test_pages_are_numbered_with_their_total(tmp_path: Path) -> None:
     text = text_of(invoice_pdf(replace(PAPER, lines=[*PAPER.lines] * 40)), tmp_path)
     assert [line.strip()[-10:] for line in text.splitlines() if "Page" in line] == [
@@ -114,13 +111,11 @@ def test_pages_are_numbered_with_their_total(tmp_path: Path) -> None:
     ]
 
 
-@needs_poppler
 def test_sign_of_an_unknown_script_is_a_question_mark(tmp_path: Path) -> None:
     text = text_of(invoice_pdf(replace(PAPER, recipient={"name": "தமிழ் Name"})), tmp_path)
     assert "????? Name" in text
 
 
-@needs_poppler
 def test_credit_note_names_the_invoice_it_corrects(tmp_path: Path) -> None:
     facts = {"corrects": "VB/26-27/000122", "corrects_on": "2026-11-20", "reason": "goodwill"}
     note = replace(PAPER, kind="credit-note", facts=facts, taxes=[])
@@ -130,7 +125,6 @@ def test_credit_note_names_the_invoice_it_corrects(tmp_path: Path) -> None:
     assert "section 15(3)" in text
 
 
-@needs_poppler
 def test_supplier_without_gstin_issues_no_tax_invoice(tmp_path: Path) -> None:
     paper = replace(PAPER, supplier={"name": "X"})
     text = text_of(invoice_pdf(paper), tmp_path)

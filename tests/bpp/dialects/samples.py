@@ -43,7 +43,6 @@ from core.money import Money
 
 NOW = datetime(2026, 3, 10, 6, 30, 0, 250_000, tzinfo=UTC)
 FIXTURES = Path(__file__).resolve().parents[2] / "fixtures" / "v1"
-SHARED = Path(__file__).resolve().parents[4] / "shared"
 BPP = {"bpp_id": "bpp.voltbazaar.example", "bpp_uri": "https://bpp.voltbazaar.example/beckn"}
 
 

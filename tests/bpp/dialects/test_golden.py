@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 from datetime import UTC, datetime
 from decimal import Decimal
-from types import ModuleType
 from typing import Any
 
 import pytest
@@ -42,11 +40,11 @@ from tests.bpp.dialects.samples import (
     CUSTOMER,
     FIXTURES,
     NOW,
-    SHARED,
     built,
     catalogue,
     fixture,
 )
+from tests.journeys.schemas import Faults, needed
 
 WISH = Select(
     operator="volt-one",
@@ -137,27 +135,19 @@ def test_reply_that_does_not_belong_to_the_callback_is_a_fault_of_ours() -> None
 
 
 @pytest.fixture(scope="module")
-def official() -> ModuleType:
-    path = SHARED / "tools" / "check_messages.py"
-    if not path.exists():
-        pytest.skip("the official schemas are not at hand")
-    spec = importlib.util.spec_from_file_location("check_messages", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+def official() -> Faults:
+    return needed()
 
 
 @pytest.mark.parametrize("schema", ["core", "uei-3.0"])
 @pytest.mark.parametrize("path", sorted(FIXTURES.glob("*.json")), ids=lambda path: path.stem)
-def test_golden_message_obeys_the_official_schema(official: ModuleType, path: Any, schema: str) -> None:
-    assert official.faults(json.loads(path.read_text(encoding="utf-8")), schema) == []
+def test_golden_message_obeys_the_official_schema(official: Faults, path: Any, schema: str) -> None:
+    assert official(json.loads(path.read_text(encoding="utf-8")), schema) == []
 
 
-def test_official_schema_refuses_a_spoilt_callback(official: ModuleType) -> None:
+def test_official_schema_refuses_a_spoilt_callback(official: Faults) -> None:
     document = built("on_confirm")
     document["message"]["order"]["status"] = "Active"
     document["message"]["order"]["created_at"] = "yesterday"
     document["message"]["order"]["mood"] = "good"
-    assert len(official.faults(document, "uei-3.0")) == 3
+    assert len(official(document, "uei-3.0")) == 3

@@ -9,12 +9,13 @@ from typing import Any
 import pytest
 
 from bpp.dialects import choose
-from tests.bpp.dialects.samples import CONTEXT, SHARED
+from tests.at_hand import published, specs
+from tests.bpp.dialects.samples import CONTEXT
 
-SPEC = SHARED / "spec"
-POSTMAN = SPEC / "uei-postman" / "ev-charging_uei_postman_collection.json"
-EXAMPLES = sorted(path for path in SPEC.glob("deg*-v1-*examples/*/*.json") if not path.name.startswith("on_"))
-pytestmark = pytest.mark.skipif(not POSTMAN.exists(), reason="the published examples are not at hand")
+POSTMAN = "spec/uei-postman/ev-charging_uei_postman_collection.json"
+EXAMPLES = sorted(
+    path for path in (specs() / "spec").glob("deg*-v1-*examples/*/*.json") if not path.name.startswith("on_")
+)
 
 
 def bodies(items: list[dict[str, Any]]) -> list[str]:
@@ -34,10 +35,15 @@ def understood(document: dict[str, Any]) -> None:
 
 
 def test_postman_collection_is_understood() -> None:
-    found = [json.loads(text) for text in bodies(json.loads(POSTMAN.read_text(encoding="utf-8"))["item"])]
+    found = [json.loads(text) for text in bodies(json.loads(published(POSTMAN).read_text(encoding="utf-8"))["item"])]
     assert len(found) == 10
     for document in found:
         understood(document)
+
+
+def test_examples_are_at_hand() -> None:
+    published("spec")
+    assert len(EXAMPLES) > 0
 
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: f"{path.parents[1].name}-{path.stem}")
