@@ -10,6 +10,7 @@ import os
 import socket
 import threading
 from collections.abc import Mapping
+from functools import partial
 from http.cookiejar import DefaultCookiePolicy
 from typing import Any
 
@@ -52,18 +53,8 @@ def call(
     try:
         Egress(allow_private=allow_private).check_url(url)
         session = _session(allow_private=allow_private)
-        with (
-            watch,
-            session.request(
-                method,
-                url,
-                data=data,
-                headers=sent,
-                timeout=(min(CONNECT_S, timeout_s), timeout_s),
-                allow_redirects=False,
-                stream=True,
-            ) as response,
-        ):
+        request = partial(session.request, method, url, data=data, headers=sent, allow_redirects=False, stream=True)
+        with watch, request(timeout=(min(CONNECT_S, timeout_s), timeout_s)) as response:
             body = _body(response, limit_bytes)
             if watch.rang:
                 raise TimeoutError

@@ -199,17 +199,7 @@ def _parser() -> argparse.ArgumentParser:
     for add in (_place, _registry_place):
         add(registry)
     registry.set_defaults(run=_registry)
-
-    buyer = commands.add_parser("buyer", help="a buyer app with its page")
-    for add in (_place, _context_words, _buyer_place):
-        add(buyer)
-    buyer.add_argument("--registry-url", required=True)
-    buyer.add_argument("--gateway-url", default="", help="where searches go; empty: straight to the provider")
-    buyer.add_argument("--bpp-id", default="")
-    buyer.add_argument("--bpp-url", default="")
-    buyer.add_argument("--subscriber-id", default=BUYER_ID)
-    buyer.add_argument("--subscribe", action="store_true", help="subscribe at the registry before being ready")
-    buyer.set_defaults(run=_buyer)
+    _add_buyer(commands)
 
     supplier = commands.add_parser("supplier", help="an EV power supplier")
     for add in (_place, _supplier_place):
@@ -245,6 +235,19 @@ def _add_network(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
     network.add_argument("--bpp-encryption-public-key", required=True, metavar="B64")
     network.add_argument("--bpp-key-id", required=True)
     network.set_defaults(run=_network)
+
+
+def _add_buyer(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    buyer = commands.add_parser("buyer", help="a buyer app with its page")
+    for add in (_place, _context_words, _buyer_place):
+        add(buyer)
+    buyer.add_argument("--registry-url", required=True)
+    buyer.add_argument("--gateway-url", default="", help="where searches go; empty: straight to the provider")
+    buyer.add_argument("--bpp-id", default="")
+    buyer.add_argument("--bpp-url", default="")
+    buyer.add_argument("--subscriber-id", default=BUYER_ID)
+    buyer.add_argument("--subscribe", action="store_true", help="subscribe at the registry before being ready")
+    buyer.set_defaults(run=_buyer)
 
 
 def _place(parser: argparse.ArgumentParser) -> None:
