@@ -54,36 +54,18 @@ def confirm_order(
     Raises Invalid (`no-quote`, `quote-expired`, `price-differs`, `payment-proof`, `consent-differs`), NotAllowed
     (`not-in-this-state`, `already-confirmed`, `payment-kind`, `consent-missing`), Unavailable `connector-busy`.
     """
-    order = lock_transaction(bap_id, transaction_id)
-    if order is None:
-        raise Invalid(
-            "no-quote", "this transaction has no quote; select and initialise first", path="context.transaction_id"
-        )
+    order = _begun(bap_id, transaction_id)
     if order.state == Order.State.ACTIVE:
         return order
     offer = _offer(order, now)
     _check_wish(order, Wish("", item_id or order.connector.item_id, quantity_kind, quantity))
     require_consent(order, declared, now=now)
     proof = Proof(collected_by, payment_type, payment_status, amount, currency, reference, quoted)
-    paid = check_proof(offer.payment, offer.quote, proof)
-    reference = secure_order(order, offer.payment, reference=reference, now=now)
+    paid = _secured(order, offer, proof, now)
     check_in_service(order.connector)
     hold(order, state=Reservation.State.CONFIRMED, held_until=None, now=now)
-    _keep_payment(offer.payment, reference=reference, paid=paid, now=now)
     order.billing, order.customer = billing or order.billing, customer or order.customer
-    order.context, order.code, order.confirmed_at = context, _new_code(), now
-    record(
-        order,
-        "confirmed",
-        now=now,
-        actor=bap_id,
-        state=Order.State.ACTIVE,
-        fulfillment=first_step(order),
-        saved=("billing", "customer", "context", "code", "confirmed_at"),
-    )
-    plan_ahead(order, now=now)
-    if paid:
-        _book(order, offer.payment, now)
+    _promise(order, offer.payment, context=context, paid=paid, now=now)
     return order
 
 
@@ -91,6 +73,16 @@ def confirm_order(
 class _Offer:
     quote: Quote
     payment: Payment
+
+
+def _begun(bap_id: str, transaction_id: str) -> Order:
+    """The order of the transaction, locked."""
+    order = lock_transaction(bap_id, transaction_id)
+    if order is None:
+        raise Invalid(
+            "no-quote", "this transaction has no quote; select and initialise first", path="context.transaction_id"
+        )
+    return order
 
 
 def _offer(order: Order, now: datetime) -> _Offer:
@@ -123,12 +115,37 @@ def _check_wish(order: Order, wish: Wish) -> None:
         )
 
 
+def _secured(order: Order, offer: _Offer, proof: Proof, now: datetime) -> bool:
+    """Whether the order is paid; keeps the payment's reference. Raises where the proof is not what was agreed."""
+    paid = check_proof(offer.payment, offer.quote, proof)
+    reference = secure_order(order, offer.payment, reference=proof.reference, now=now)
+    _keep_payment(offer.payment, reference=reference, paid=paid, now=now)
+    return paid
+
+
 def _keep_payment(payment: Payment, *, reference: str, paid: bool, now: datetime) -> None:
     payment.reference = reference.strip()[:255]
     payment.updated_at = now
     if paid:
         payment.status, payment.paid_at = Payment.Status.PAID, now
     payment.save(update_fields=["reference", "status", "paid_at", "updated_at"])
+
+
+def _promise(order: Order, payment: Payment, *, context: dict[str, Any], paid: bool, now: datetime) -> None:
+    """Give the order its code, tell that it is confirmed, and book what was paid."""
+    order.context, order.code, order.confirmed_at = context, _new_code(), now
+    record(
+        order,
+        "confirmed",
+        now=now,
+        actor=order.bap_id,
+        state=Order.State.ACTIVE,
+        fulfillment=first_step(order),
+        saved=("billing", "customer", "context", "code", "confirmed_at"),
+    )
+    plan_ahead(order, now=now)
+    if paid:
+        _book(order, payment, now)
 
 
 def _book(order: Order, payment: Payment, now: datetime) -> None:
