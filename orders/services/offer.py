@@ -110,27 +110,11 @@ def init_order(
     _refuse_promised(order)
     wanted = (operator_code, item_id, quantity_kind, quantity, evse_uid, starts_at, ends_at)
     wish = Wish(*wanted, bap_id=bap_id, said=said or Said())
-    kept = _standing_quote(order, wish, now)
-    if order is not None:
-        wish = _completed(order, wish)
-    if order is None or kept is None:
-        plan = plan_for(wish, now=now, order_id=order.pk if order is not None else None)
-        if order is None:
-            order = _create(plan, bap_id=bap_id, transaction_id=transaction_id, context=context, now=now)
-            _save_draft(order, now=now)
-        else:
-            _apply(order, plan, context=context)
-        quote = _offer(order, plan, now)
-    else:
-        quote = _renewed(order, kept, wish, now)
-        order.rules = promised(order.connector)
+    order, quote = _quoted(order, wish, transaction_id=transaction_id, context=context, now=now)
     _check_bookable(order, now=now)
     check_free(order, now=now)
-    order.billing, order.customer, order.context = billing, customer, context
-    order.may_redirect = may_redirect
-    _save_initiated(order, now=now)
-    claim_coupons(order, quote, now=now)
-    hold(order, state=Reservation.State.HELD, held_until=quote.valid_until, now=now)
+    _save_initiated(order, now, billing=billing, customer=customer, context=context, may_redirect=may_redirect)
+    _reserve(order, quote, now)
     _agree_payment(order, quote, collected_by=collector, kind=kind, finder_fee=finder_fee, now=now)
     return order
 
@@ -159,6 +143,32 @@ def _refuse_promised(order: Order | None) -> None:
             f"the order of this transaction is {order.code} and {order.state}; begin a new transaction",
             path="context.transaction_id",
         )
+
+
+def _quoted(
+    order: Order | None, wish: Wish, *, transaction_id: str, context: dict[str, Any], now: datetime
+) -> tuple[Order, Quote]:
+    """The order, made where there is none, and its offer: the one that stands for this wish, else a new one."""
+    kept = _standing_quote(order, wish, now)
+    if order is not None:
+        wish = _completed(order, wish)
+        if kept is not None:
+            quote = _renewed(order, kept, wish, now)
+            order.rules = promised(order.connector)
+            return order, quote
+    plan = plan_for(wish, now=now, order_id=order.pk if order is not None else None)
+    if order is None:
+        order = _create(plan, bap_id=wish.bap_id, transaction_id=transaction_id, context=context, now=now)
+        _save_draft(order, now=now)
+    else:
+        _apply(order, plan, context=context)
+    return order, _offer(order, plan, now)
+
+
+def _reserve(order: Order, quote: Quote, now: datetime) -> None:
+    """Keep coupons and connector for the order until its quote ends."""
+    claim_coupons(order, quote, now=now)
+    hold(order, state=Reservation.State.HELD, held_until=quote.valid_until, now=now)
 
 
 def _create(plan: Plan, *, bap_id: str, transaction_id: str, context: dict[str, Any], now: datetime) -> Order:
@@ -206,7 +216,10 @@ def _save_draft(order: Order, *, now: datetime) -> None:
     )
 
 
-def _save_initiated(order: Order, *, now: datetime) -> None:
+def _save_initiated(order: Order, now: datetime, **told: Any) -> None:
+    """Save the order as initiated, with the fields that were `told`."""
+    for field, value in told.items():
+        setattr(order, field, value)
     saved = (*WISH_FIELDS, "billing", "customer", "may_redirect")
     if order.state == Order.State.INITIATED:
         order.updated_at = now
