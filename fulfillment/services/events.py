@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -144,8 +144,13 @@ def _ask_again(order_id: int, fact: Fact, now: datetime) -> None:
 def _faulted(row: StationEvent, fact: Fact, evses: list[Evse], now: datetime) -> Verdict:
     text = ": ".join(part for part in (fact.error_code, fact.error) if part) or "fault reported by the station"
     hit = Session.objects.filter(evse__in=evses, state__in=HIT_BY_FAULT).order_by("order_id")
-    for order_id in list(hit.values_list("order_id", flat=True)):
-        _end_by_fault(order_id, text, fact, {evse.pk for evse in evses}, now)
+    order_ids = list(hit.values_list("order_id", flat=True))
+    for order_id in order_ids:
+        lock_session(order_id)
+    failing = {evse.pk for evse in evses}
+    free = orders.lock_ways_out(order_ids, now=now) - failing if order_ids else frozenset()
+    for order_id in order_ids:
+        _end_by_fault(order_id, text, fact, failing, free, now)
     # Orders and sessions are locked before EVSEs everywhere, so that nobody waits in a circle.
     for evse in evses:
         catalog.set_evse_status(evse, Evse.Status.FAULTED, min(fact.at, now))
@@ -156,15 +161,17 @@ def _faulted(row: StationEvent, fact: Fact, evses: list[Evse], now: datetime) ->
     return DONE
 
 
-def _end_by_fault(order_id: int, text: str, fact: Fact, evse_ids: set[int], now: datetime) -> None:
+def _end_by_fault(
+    order_id: int, text: str, fact: Fact, failing: Collection[int], free: Collection[int], now: datetime
+) -> None:
     order, session = lock_session(order_id)
     began_at = _concerned_since(order, session)
-    if session.evse_id not in evse_ids or (began_at is not None and fact.at < began_at - OLD_NEWS):
+    if session.evse_id not in failing or (began_at is not None and fact.at < began_at - OLD_NEWS):
         return
     if session.state in {S.CHARGING, S.PAUSED}:
         begin_stop(order, session, now=now, reason=FAULT, fault=text)
     elif session.state == S.STARTING or (session.state == S.WAITING and _is_wanted_now(order, now)):
-        _move_or_fail(order, session, text, now)
+        _move_or_fail(order, session, text, free, now)
     elif session.state == S.ENDING:
         session.fault = session.fault or text
         if session.stop_reason == BY_STATION:
@@ -173,11 +180,12 @@ def _end_by_fault(order_id: int, text: str, fact: Fact, evse_ids: set[int], now:
     nudge_advance()
 
 
-def _move_or_fail(order: Order, session: Session, text: str, now: datetime) -> None:
-    """The promised charger is lost before energy flowed: another one where that may be, else a full refund."""
+def _move_or_fail(order: Order, session: Session, text: str, free: Collection[int], now: datetime) -> None:
+    """The promised charger is lost before energy flowed: another one, of those in `free`, where that may be, else a
+    full refund."""
     became = "none"
     if session.state == S.WAITING:
-        became = orders.promise_failed(order.pk, reason=text, now=now, actor=STATION)
+        became = orders.promise_failed(order.pk, reason=text, now=now, actor=STATION, among=free)
     if became == "none":
         fail(order, session, now=now, reason=text)
     elif became == "moved":

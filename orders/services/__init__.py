@@ -25,7 +25,7 @@ from orders.services.consent import Declared
 from orders.services.expire import deadlines_due, expire_due, prolong_due
 from orders.services.invoices import notes_due
 from orders.services.ledger import record
-from orders.services.move import change_connector, fitting, promise_failed
+from orders.services.move import change_connector, fitting, lock_ways_out, promise_failed
 from orders.services.no_energy import energy_due
 from orders.services.offer import init_order, select_offer
 from orders.services.refunds import approve_refund, ask_refund, decline_refund, finish_refund, retry_refund
@@ -65,6 +65,7 @@ __all__ = [
     "finish_refund",
     "fitting",
     "init_order",
+    "lock_ways_out",
     "mark_ending",
     "mark_failed",
     "mark_paused",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Literal
@@ -17,13 +18,14 @@ from orders.pricing import energy_in_time, terms_from
 from orders.selectors import alternatives, current_quote, offer_quote
 from orders.services.cancel import close_cancelled
 from orders.services.deadlines import ACTOR, drop_deadline, set_deadline
-from orders.services.holds import hold, session_power_w, wanted_range
+from orders.services.holds import LIVE, hold, lock_evses, session_power_w, wanted_range
 from orders.services.ledger import lock_order, record, set_quote
 from orders.services.rules import check_bookable, order_rules, station_rules
 from orders.services.wish import ITEM_PATH, OUT_OF_SERVICE, check_in_service, current_terms, priced, resolve_connector
 from orders.terms import NOT_ANSWERED
 
 K = Deadline.Kind
+MOST_OTHERS = 3
 MOVED = "moved"
 CHARGER_OUT = "charger-out"
 NOT_ANSWERED_TEXT = "The charger failed and no other was chosen in time"
@@ -53,19 +55,37 @@ def change_connector(order_id: int, *, who: Who, item_id: str, now: datetime, ac
     return order
 
 
+def lock_ways_out(order_ids: Sequence[int], *, now: datetime) -> frozenset[int]:
+    """Queue up for every charger that these orders, locked in order of their keys, have or may be moved to.
+
+    Orders that fail in one transaction must not take promises one after the other: another transaction that wants two
+    of the same chargers would wait for us, and we for it. Returns the EVSEs, by id, that are now locked.
+    """
+    orders = Order.objects.select_related("connector__evse__station").filter(pk__in=order_ids).order_by("pk")
+    evse_ids = {order.connector.evse_id for order in orders}
+    for order in orders:
+        evse_ids.update(other.evse_id for other in _fitting(order, now=now))
+    evse_ids.update(Reservation.objects.filter(order__in=order_ids, state__in=LIVE).values_list("evse_id", flat=True))
+    lock_evses(evse_ids)
+    return frozenset(evse_ids)
+
+
 @transaction.atomic
-def promise_failed(order_id: int, *, reason: str, now: datetime, actor: str = ACTOR) -> Became:
+def promise_failed(
+    order_id: int, *, reason: str, now: datetime, actor: str = ACTOR, among: Collection[int] | None = None
+) -> Became:
     """The charger promised to an order fails before it charges: move it, or ask its customer.
 
     `moved` only where the customer allowed that beforehand; `asked` where others are free: the customer has until the
-    deadline to choose one; `none` where nothing can be done for it and the caller has to close it.
+    deadline to choose one; `none` where nothing can be done for it and the caller has to close it. `among` are the only
+    EVSEs, by id, that it may move to; None: any.
     """
     order = lock_order(order_id)
     rules = order_rules(order)
     movable = may_change(Who.SYSTEM, What.CONNECTOR, state=order.state, fulfillment=order.fulfillment)
     if not movable or rules.on_failure == CANCEL:
         return "none"
-    others = fitting(order, now=now)
+    others = [other for other in _fitting(order, now=now) if among is None or other.evse_id in among][:MOST_OTHERS]
     if order.may_redirect and _moved_to_first(order, others, now=now, actor=actor):
         return "moved"
     if not others:
@@ -79,7 +99,11 @@ def promise_failed(order_id: int, *, reason: str, now: datetime, actor: str = AC
 
 
 def fitting(order: Order, *, now: datetime) -> list[Connector]:
-    """Free connectors of the same operator and type that deliver what was ordered in its time, nearest first."""
+    """Free connectors of the same operator and type that deliver what was ordered in its time, the nearest three."""
+    return _fitting(order, now=now)[:MOST_OTHERS]
+
+
+def _fitting(order: Order, *, now: datetime) -> list[Connector]:
     starts_at, ends_at = wanted_range(order, now)
     found = alternatives(
         order.connector.item_id,
@@ -96,7 +120,7 @@ def fitting(order: Order, *, now: datetime) -> list[Connector]:
         if other.evse.station.operator_id == order.operator_id
         and other.vehicle in vehicles
         and energy_in_time(int((ends_at - starts_at).total_seconds()), other.max_power_w) >= order.energy_wh
-    ][:3]
+    ]
 
 
 def give_up(order: Order, now: datetime) -> None:
