@@ -73,7 +73,15 @@ def plan_version(tariff_id: int, *, valid_from: datetime, prices: Mapping[str, A
 @transaction.atomic
 def withdraw_version(version_id: int) -> None:
     """Take back a version that is planned and was never quoted. Raises NotAllowed `version-in-force`, NotFound."""
-    version = TariffVersion.objects.select_for_update().select_related("tariff").filter(pk=version_id).first()
+    tariff_id = TariffVersion.objects.filter(pk=version_id).values_list("tariff_id", flat=True).first()
+    if tariff_id is not None:
+        _locked(tariff_id)  # the tariff first, as whoever brings versions into force
+    version = (
+        TariffVersion.objects.select_for_update(no_key=True, of=("self",))
+        .select_related("tariff")
+        .filter(pk=version_id)
+        .first()
+    )
     if version is None:
         raise NotFound("version-unknown", f"there is no version {version_id}")
     if not version.planned or version.used_at is not None:

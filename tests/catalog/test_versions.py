@@ -7,7 +7,8 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, connection, transaction
+from django.test.utils import CaptureQueriesContext
 
 from catalog.models import Tariff, TariffVersion
 from catalog.versions import in_force, mark_used, plan_version, promote_due, withdraw_version
@@ -119,6 +120,17 @@ def test_a_planned_version_can_be_withdrawn_until_it_is_quoted() -> None:
     with pytest.raises(NotAllowed) as refusal:
         withdraw_version(second.pk)
     assert refusal.value.code == "version-in-force"
+
+
+def test_withdrawing_locks_the_tariff_before_the_version_as_coming_into_force_does() -> None:
+    tariff = TariffFactory.create()
+    version = plan_version(tariff.pk, valid_from=NOW + timedelta(days=1), prices={"elements": DEARER}, now=NOW)
+    with CaptureQueriesContext(connection) as run:
+        withdraw_version(version.pk)
+    locks = [query["sql"] for query in run if " FOR " in query["sql"]]
+    assert ['FROM "catalog_tariff" ' in sql for sql in locks] == [True, False]
+    assert all("FOR NO KEY UPDATE" in sql for sql in locks)
+    assert 'OF "catalog_tariffversion"' in locks[1]
 
 
 def test_the_version_in_force_cannot_be_withdrawn() -> None:
