@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from django.db import transaction
 from django.db.models import F
 
+from core.due import each_alone
 from core.errors import Invalid, NotAllowed, NotFound
 from core.nudges import nudge_on_commit
 from fulfillment.drivers.base import MeterValue
@@ -59,14 +60,16 @@ def bill_late_due(*, now: datetime, limit: int = 20) -> int:
     told = Session.objects.filter(
         state=Session.State.ENDED, provisional=True, meter_wh__gt=F("meter_stop_wh"), updated_at__lte=through
     )
-    found = list(told.order_by("updated_at").values_list("order_id", flat=True)[:limit])
-    for order_id in found:
-        with transaction.atomic():
-            order = lock_order(order_id)
-            session = Session.objects.select_for_update(no_key=True, of=("self",)).get(order=order)
-            if session.meter_wh is not None and session.meter_wh > (session.meter_stop_wh or 0):
-                _bill_again(order, session, session.meter_wh, now=now, actor=STATION, reason=LATE)
-    return len(found)
+    return each_alone(told.order_by("updated_at"), lambda key: _bill_late(key, now), limit=limit, name="order_id")
+
+
+def _bill_late(order_id: int, now: datetime) -> bool:
+    order = lock_order(order_id)
+    session = Session.objects.select_for_update(no_key=True, of=("self",)).get(order=order)
+    if session.meter_wh is None or session.meter_wh <= (session.meter_stop_wh or 0):
+        return False
+    _bill_again(order, session, session.meter_wh, now=now, actor=STATION, reason=LATE)
+    return True
 
 
 def _bill_again(order: Order, session: Session, meter_stop_wh: int, *, now: datetime, actor: str, reason: str) -> None:

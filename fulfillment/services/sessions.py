@@ -12,6 +12,7 @@ from typing import NamedTuple
 from django.db import IntegrityError, transaction
 
 from catalog.models import Evse
+from core.due import each_alone
 from core.errors import NotAllowed, NotFound, Unavailable
 from core.nudges import nudge_on_commit
 from fulfillment import states
@@ -69,10 +70,7 @@ def follow_order(order_id: int) -> None:
 def close_sessions_due(now: datetime, *, limit: int = 100) -> int:
     """Close the sessions that still wait for orders which were cancelled; returns how many."""
     left = Session.objects.filter(state=S.WAITING, order__state=Order.State.CANCELLED).order_by("order_id")
-    waiting = list(left.values_list("order_id", flat=True)[:limit])
-    for order_id in waiting:
-        cancel_waiting(order_id, now)
-    return len(waiting)
+    return each_alone(left, lambda key: cancel_waiting(key, now), limit=limit, name="order_id")
 
 
 @transaction.atomic
@@ -137,11 +135,11 @@ def request_stop(order_id: int, now: datetime, *, reason: str = "requested", act
 
 
 @transaction.atomic
-def cancel_waiting(order_id: int, now: datetime) -> None:
-    """Close the session of an order that was cancelled before energy flowed; nothing where there is none."""
+def cancel_waiting(order_id: int, now: datetime) -> bool:
+    """Close the session of an order that was cancelled before energy flowed; whether there was one to close."""
     session = Session.objects.select_for_update(no_key=True, of=("self",)).filter(order_id=order_id).first()
     if session is None or session.state not in {S.WAITING, S.STARTING}:
-        return
+        return False
     held_something = session.state == S.STARTING
     session.state, session.step = states.move(session.state, S.CANCELLED), states.DONE
     session.next_at, session.ended_at, session.updated_at = None, now, now
@@ -149,6 +147,7 @@ def cancel_waiting(order_id: int, now: datetime) -> None:
         start_undo(session, now=now)
     session.save()
     nudge_advance()
+    return True
 
 
 def _locked_session(order_id: int) -> Session | None:

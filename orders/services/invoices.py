@@ -13,10 +13,11 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from django.db import connection, transaction
+from django.db import connection
 from django.db.models import Count, Exists, Max, OuterRef, Q, Sum
 
 from catalog.gstin import STATES, state_code
+from core.due import each_alone
 from orders.models import Invoice, InvoiceSeries, Order, PaperKind, Quote, Refund
 from orders.numbering import INDIA, financial_year, paper_number
 from orders.pricing import CANCELLATION_FEE, GST, REFUND
@@ -100,14 +101,13 @@ def notes_due(*, now: datetime, limit: int = 50) -> int:
     waiting = Refund.objects.filter(
         Exists(invoiced), reason=Refund.Reason.GOODWILL, state=Refund.State.DONE, credit_note__isnull=True
     )
-    found = list(waiting.order_by("pk").values_list("pk", "order_id")[:limit])
-    for refund_id, order_id in found:
-        with transaction.atomic():
-            order = lock_order(order_id)
-            refund = Refund.objects.get(pk=refund_id)
-            refund.order = order
-            issue_credit_note(refund, now=now)
-    return len(found)
+    return each_alone(waiting.order_by("pk"), lambda key: _note(key, now), limit=limit)
+
+
+def _note(refund_id: int, now: datetime) -> bool:
+    refund = Refund.objects.get(pk=refund_id)
+    refund.order = lock_order(refund.order_id)
+    return issue_credit_note(refund, now=now) is not None
 
 
 def gaps(operator_id: int, year: int) -> dict[str, list[int]]:

@@ -5,11 +5,10 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from django.conf import settings
-from django.db import transaction
 from django.db.models import F, Q, QuerySet
 from django.db.models.functions import Coalesce, Greatest
 
-from core.due import lock_next
+from core.due import each_alone, lock_next
 from orders.models import MoneyRules, Order, Payment
 from orders.services.cancel import close_cancelled
 
@@ -23,15 +22,11 @@ def energy_due(*, now: datetime, limit: int = 100) -> int:
     The time runs from the confirmation, for a booked time from its end; the operator's rules say how long, else the
     settings. One transaction an order.
     """
-    for done in range(limit):
-        if not _cancel_one(now):
-            return done
-    return limit
+    return each_alone(_waiting(now), lambda key: _cancel(key, now), limit=limit)
 
 
-@transaction.atomic
-def _cancel_one(now: datetime) -> bool:
-    order = lock_next(_waiting(now))
+def _cancel(order_id: int, now: datetime) -> bool:
+    order = lock_next(_waiting(now).filter(pk=order_id))
     if order is None:
         return False
     close_cancelled(

@@ -8,10 +8,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
-from django.db import connection, transaction
+from django.db import OperationalError, connection, transaction
 
 from catalog.models import Operator
-from core.due import lock_next, one_of
+from core.due import each_alone, lock_next, one_of
 from tests.factories.catalog import OperatorFactory
 
 QUEUE = "proof"
@@ -131,3 +131,46 @@ def test_place_is_free_after_a_fault() -> None:
         raise ZeroDivisionError
     with a_place_taken_elsewhere(hands=1) as theirs:
         assert theirs
+
+
+@pytest.mark.django_db
+def test_a_row_that_breaks_holds_up_no_other_and_changes_nothing(caplog: pytest.LogCaptureFixture) -> None:
+    rows = OperatorFactory.create_batch(4)
+    due = Operator.objects.filter(name__startswith="Sample").order_by("pk")
+
+    def deed(key: int) -> bool:
+        Operator.objects.filter(pk=key).update(name="Done")
+        if key in {rows[0].pk, rows[1].pk}:
+            raise ValueError("it breaks")
+        return True
+
+    assert each_alone(due, deed, limit=2) == 2
+    assert [row.pk for row in due] == [rows[0].pk, rows[1].pk]
+    assert [record.msg for record in caplog.records] == ["a due row broke its deed"] * 2
+    assert each_alone(due, deed, limit=2) == 0
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("limit", [1, 2, 5])
+def test_at_most_the_limit_is_done_and_what_is_no_longer_due_is_not_counted(limit: int) -> None:
+    first = OperatorFactory.create_batch(5)[0]
+    asked: list[int] = []
+
+    def deed(key: int) -> bool:
+        asked.append(key)
+        return key != first.pk
+
+    due = Operator.objects.order_by("pk")
+    assert each_alone(due, deed, limit=limit) == min(limit, 4)
+    assert len(asked) == len(set(asked)) == min(limit + 1, 5)
+
+
+@pytest.mark.django_db
+def test_a_database_that_does_not_answer_ends_the_round() -> None:
+    OperatorFactory.create_batch(2)
+
+    def deed(key: int) -> bool:
+        raise OperationalError("the connection is lost")
+
+    with pytest.raises(OperationalError):
+        each_alone(Operator.objects.order_by("pk"), deed, limit=2)

@@ -104,6 +104,16 @@ def test_station_that_is_back_tells_the_rest_and_is_billed_once(supplier: FakeSu
     assert told.latest("number").data["reason"] == "the meter told its end after the bill"
 
 
+def test_one_bill_that_cannot_be_made_holds_up_no_other(supplier: FakeSupplier) -> None:
+    broken, other = provisional(supplier, told_wh=1_000), provisional(supplier, told_wh=1_000)
+    Quote.objects.filter(order=broken.order_id).update(tariff={})
+    for session in (broken, other):
+        told = (session.meter_stop_wh or 0) + 1_000
+        Session.objects.filter(pk=session.pk).update(meter_wh=told, updated_at=supplier.at)
+    assert fulfillment.bill_late_due(now=supplier.at + HOUR) == 1
+    assert current(other.order_id).energy_wh == 2_000
+
+
 def test_late_reading_that_cannot_be_is_kept_and_refused(supplier: FakeSupplier) -> None:
     session = provisional(supplier, told_wh=1_000)
     order, locked = lock_session(session.order_id)

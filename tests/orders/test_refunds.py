@@ -13,7 +13,7 @@ from django.db import IntegrityError, connections, transaction
 
 from core.errors import DomainError, PaymentError
 from orders.balances import Purse, purse
-from orders.models import Journal, MoneyRules, Order, Payment, Refund
+from orders.models import Journal, MoneyRules, Order, Payment, Quote, Refund
 from orders.payments.base import Ask, Link, News, Received, Refunded
 from orders.services import (
     approve_refund,
@@ -276,6 +276,14 @@ def test_operator_may_give_up_on_energy_sooner() -> None:
     MoneyRules.objects.create(operator=order.operator, energy_within_s=60)
     active_order()
     assert energy_due(now=NOW + timedelta(minutes=2)) == 1
+
+
+def test_one_order_that_cannot_be_cancelled_holds_up_no_other() -> None:
+    broken, sound_one = active_order(), active_order()
+    Quote.objects.filter(order=broken).update(lines=[{"paise": 23_600}])
+    assert energy_due(now=NOW + timedelta(minutes=61), limit=1) == 1
+    sound_one.refresh_from_db()
+    assert sound_one.state == "cancelled"
 
 
 def test_booked_time_is_waited_for() -> None:
