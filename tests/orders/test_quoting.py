@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from datetime import timedelta
 from decimal import Decimal
+from hashlib import sha256
 from typing import Any
 
 import pytest
 from django.db import IntegrityError, transaction
+from pytest_django import Settings
 
 from catalog.models import Connector
 from catalog.versions import plan_version
@@ -16,6 +18,7 @@ from orders.models import CouponUse, Member, Order, Overlay, QuoteRules
 from orders.selectors import bill_price, current_quote
 from orders.services import Said, Vehicle, announce_price_change, cancel_order, confirm_order, init_order, select_offer
 from orders.services.expire import expire_due
+from orders.services.overlaying import customer_key
 from tests.factories.orders import ELEMENTS, NOW, a_confirm, a_wish, an_init, connector_on_sale
 
 pytestmark = pytest.mark.django_db
@@ -112,6 +115,20 @@ def test_a_customer_uses_a_coupon_so_often() -> None:
     with pytest.raises(Invalid, match="used it 1 times"):
         select_offer(**a_wish(other, said=coupon("TEN", person="p-1")))
     init_order(**an_init(other, said=coupon("TEN", person="p-2")))
+
+
+def test_a_customer_known_by_phone_only_is_counted_and_cannot_be_guessed(settings: Settings) -> None:
+    connector = connector_on_sale()
+    other = connector_on_sale(operator=connector.evse.station.operator)
+    overlay(connector, per_customer=1)
+    order = init_order(**an_init(connector, said=coupon("TEN")))
+    key = customer_key(order)
+    assert CouponUse.objects.get().customer == key
+    assert key != f"contact:{sha256(order.customer['phone'].encode()).hexdigest()}"
+    with pytest.raises(Invalid, match="this customer"):
+        init_order(**an_init(other, said=coupon("TEN")))
+    settings.SECRET_KEY = "another"
+    assert customer_key(order) != key
 
 
 def test_the_database_holds_the_limits_of_a_coupon() -> None:
