@@ -89,9 +89,10 @@ def _refund() -> int:
 
 @task("collect")
 def collect_due() -> None:
-    """Ask payment providers about what is due and look into their webhooks."""
+    """Ask payment providers about what is due, look into their webhooks and forget what those say of payers."""
     base = showing.public_base()
     _drain("collect", lambda: orders.collect_due(now=timezone.now(), limit=20, base_url=base), hands=1)
+    orders.forget_news(now=timezone.now())
 
 
 def _process() -> int:

@@ -99,7 +99,7 @@ class Collection(models.Model):
 
 
 class PaymentNews(models.Model):
-    """A webhook as it came, its signature proven; kept whether it moved anything or not."""
+    """A webhook as it came, its signature proven; kept whether it moved anything or not, its body for a while."""
 
     class State(models.TextChoices):
         NEW = "new", "To be looked into"
@@ -111,7 +111,7 @@ class PaymentNews(models.Model):
     event_id = models.CharField(max_length=64)
     digest = models.CharField(max_length=64, help_text="SHA-256 of the body.")
     kind = models.CharField(max_length=60)
-    raw = models.BinaryField()
+    raw = models.BinaryField(null=True, help_text="The body; emptied some days after, since it names the payer.")
     names = models.JSONField(
         default=dict, help_text="account, link_ref, order_ref, payment_ref, reference, refund_ref."
     )
@@ -134,6 +134,7 @@ class PaymentNews(models.Model):
         indexes = [
             models.Index(fields=["next_at"], name="payment_news_due", condition=Q(state="new")),
             models.Index(fields=["state", "-received_at"], name="payment_news_state"),
+            models.Index(fields=["done_at"], name="payment_news_full", condition=Q(raw__isnull=False)),
         ]
 
     def __str__(self) -> str:

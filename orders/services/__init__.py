@@ -7,7 +7,7 @@ from orders.services.announcing import announce_price_change
 from orders.services.approve import approve_order, decline_order
 from orders.services.auditing import check_books
 from orders.services.cancel import cancel_order, cancellation_quote
-from orders.services.cashier import collect_due, take_news
+from orders.services.cashier import collect_due, forget_news, take_news
 from orders.services.change import change_billing, change_window
 from orders.services.charging import (
     complete_order,
@@ -64,6 +64,7 @@ __all__ = [
     "expire_due",
     "finish_refund",
     "fitting",
+    "forget_news",
     "init_order",
     "lock_ways_out",
     "mark_ending",

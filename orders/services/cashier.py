@@ -63,6 +63,16 @@ def take_news(provider_name: str, raw: bytes, headers: Mapping[str, str], *, now
     return kept
 
 
+def forget_news(*, now: datetime, limit: int = 1_000) -> int:
+    """Empty the bodies of webhooks that were dealt with some days ago, since they name payers; returns how many.
+
+    Digest and names stay, so that a redelivery is known for what it is.
+    """
+    until = now - timedelta(days=settings.PAYMENT_NEWS_DAYS)
+    old = PaymentNews.objects.filter(raw__isnull=False, done_at__lte=until).order_by("done_at").values("pk")[:limit]
+    return PaymentNews.objects.filter(pk__in=old).update(raw=None)
+
+
 def _keep(provider: str, news: News, raw: bytes, now: datetime) -> PaymentNews:
     digest = hashlib.sha256(raw).hexdigest()
     names = {name: value for name, value in asdict(news).items() if name.endswith(("_ref", "account", "reference"))}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from orders.models import Collection, Journal, PaymentNews, WebhookRefusal
 from orders.services import (
     confirm_order,
     expire_due,
+    forget_news,
     refunds_due,
 )
 from orders.services.receiving import look_again
@@ -214,3 +216,20 @@ def test_alarm_is_looked_at_again_on_request(gateway: ToyGateway) -> None:
     gateway.work()
     row.refresh_from_db()
     assert (row.state, money(order).paid) == (S.AUTHORISED, ASKED)
+
+
+def test_body_of_news_is_emptied_once_it_was_dealt_with_for_long_and_a_repetition_stays_known(
+    gateway: ToyGateway,
+) -> None:
+    paid(gateway)
+    gateway.post_all()
+    gateway.work()
+    news = PaymentNews.objects.exclude(done_at=None)
+    count, told = news.count(), gateway.told()[0]
+    PaymentNews.objects.filter(done_at=None).delete()
+    assert forget_news(now=gateway.at + timedelta(days=29)) == 0
+    assert forget_news(now=gateway.at + timedelta(days=31)) == count > 0
+    assert forget_news(now=gateway.at + timedelta(days=31)) == 0
+    assert gateway.post(told) == 200
+    assert {bool(row.raw) for row in PaymentNews.objects.all()} == {False}
+    assert PaymentNews.objects.get(event_id=told.event_id).deliveries > 1
