@@ -16,7 +16,9 @@ from catalog.gstin import STATES, gstin_fault
 
 CODE = RegexValidator(r"^[A-Za-z0-9][A-Za-z0-9._*-]{0,63}$", "Use letters, digits and . _ * - only.")
 SAC = RegexValidator(r"^99[0-9]{4}$", "A service accounting code has six digits and begins with 99.")
-PREFIX = RegexValidator(r"^[A-Z0-9]{1,2}$", "Use one or two capital letters or digits.")
+# Always two signs: with one, credit notes of V would bear the numbers of invoices of VC.
+PREFIX_FORM = r"^[A-Z0-9]{2}$"
+PREFIX = RegexValidator(PREFIX_FORM, "Use two capital letters or digits.")
 
 
 class Operator(models.Model):
@@ -65,6 +67,7 @@ class Operator(models.Model):
                 fields=["gstin", "invoice_prefix"], condition=~Q(gstin=""), name="operator_invoice_prefix",
                 violation_error_message="Another operator of this GSTIN numbers its invoices with this prefix.",
             ),
+            models.CheckConstraint(condition=Q(invoice_prefix__regex=PREFIX_FORM), name="operator_prefix_form"),
         ]  # fmt: skip
 
     def __str__(self) -> str:

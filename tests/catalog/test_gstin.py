@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import pytest
 from django.core.exceptions import ValidationError
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, connection, transaction
+from django.db.migrations.executor import MigrationExecutor
 
 from catalog.gstin import STATES, check_character, gstin_fault, state_code
 from catalog.models import Operator
+from tests.factories.catalog import OperatorFactory
 
 GOOD = ["27AAPFU0939F1ZV", "29AAGCB7383J1Z4", "37AADCS0472N1Z1"]
 
@@ -89,3 +91,26 @@ def test_two_operators_of_one_gstin_need_two_prefixes() -> None:
     with pytest.raises(IntegrityError), transaction.atomic():
         Operator.objects.create(code="b", name="b", **facts)
     Operator.objects.create(code="c", name="c", invoice_prefix="VC", **facts)
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("prefix", ["V", "", "vb", "V-"])
+def test_prefix_has_two_signs_so_that_no_note_bears_the_number_of_anothers_invoice(prefix: str) -> None:
+    operator = OperatorFactory.create()
+    with pytest.raises(IntegrityError, match="operator_prefix_form"), transaction.atomic():
+        Operator.objects.filter(pk=operator.pk).update(invoice_prefix=prefix)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_prefixes_of_one_sign_become_two_and_stay_apart() -> None:
+    latest = MigrationExecutor(connection).loader.graph.leaf_nodes()
+    state = MigrationExecutor(connection).migrate([("catalog", "0005_tariff_versions")])
+    try:
+        operators = state.apps.get_model("catalog", "Operator").objects
+        facts = {"gstin": "29AAGCB7383J1Z4", "state_code": "29"}
+        for code, prefix in (("a", "V"), ("b", "V0"), ("c", "VB")):
+            operators.create(code=code, name=code, invoice_prefix=prefix, **facts)
+    finally:
+        MigrationExecutor(connection).migrate(latest)
+    found = dict(Operator.objects.values_list("code", "invoice_prefix"))
+    assert found == {"a": "V1", "b": "V0", "c": "VB"}
