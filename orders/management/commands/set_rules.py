@@ -28,7 +28,7 @@ class Command(BaseCommand):
         parser.add_argument("--station", default="", help="a station's code; without one the rules count for all")
 
     def handle(self, *args: Any, file: Path, operator: str, station: str, **options: Any) -> None:
-        content = json.loads(file.read_text())
+        content = _read(file)
         owner = Operator.objects.filter(code=operator).first()
         place = Station.objects.filter(code=station, operator=owner).first() if station else None
         if owner is None or (station and place is None):
@@ -54,3 +54,15 @@ def replace_rules(operator: Operator, station: Station | None, content: dict[str
         rule = CancellationRule(operator=operator, station=station, **row)
         rule.full_clean()
         rule.save()
+
+
+def _read(file: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(file.read_text(encoding="utf-8"))
+    except OSError as err:
+        raise CommandError(f"{file} cannot be read: {err.strerror}") from err
+    except ValueError as err:
+        raise CommandError(f"{file} is not JSON: {err}") from err
+    if not isinstance(content, dict):
+        raise CommandError(f'{file} holds a {type(content).__name__}; write {{"booking": {{…}}, "cancellation": […]}}')
+    return content
