@@ -72,7 +72,7 @@ class ReservationRulesAdmin(TenantAdmin):
 class CancellationRuleAdmin(TenantAdmin):
     area: ClassVar[Area] = Area.SELLING
     form = ScopedForm
-    list_display = ("where", "state", "minutes", "fee", "refund_eligible", "refund_within_s")
+    list_display = ("where", "place", "state", "minutes", "fee", "refund_eligible", "refund_within_s")
     list_filter = (("operator", OwnRelatedFilter), ("state", ChoicesDropdownFilter))
     list_select_related = ("operator", "station")
 

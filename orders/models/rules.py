@@ -89,6 +89,7 @@ class CancellationRule(_Scope):
         CHARGING_STARTED = "charging-started", "Charging started"
         NO_SHOW = "no-show", "The driver did not come"
 
+    place = models.PositiveSmallIntegerField(default=0, help_text="Rules are tried in this order.")
     state = models.CharField(max_length=20, choices=State, default=State.PAYMENT_COMPLETED)
     from_min = models.PositiveIntegerField(
         null=True, blank=True, help_text="Minutes before the start, at least; empty: down to none."
@@ -109,7 +110,7 @@ class CancellationRule(_Scope):
     refund_within_s = models.PositiveIntegerField(default=10 * 86_400)
 
     class Meta:
-        ordering = ["pk"]
+        ordering = ["place", "pk"]
         constraints = [
             models.CheckConstraint(
                 condition=Q(fee_percent__isnull=True, fee_paise__isnull=False)

@@ -39,7 +39,7 @@ def test_the_rules_of_a_file_replace_what_stands(operator: Operator, tmp_path: P
     content = {"booking": {"mode": "provisional"}, "cancellation": [{"fee_percent": 30}, {"fee_percent": 10}]}
     assert "2 cancellation rules" in set_rules(operator, written(tmp_path, content))
     assert ReservationRules.objects.get().mode == "provisional"
-    assert [rule.fee_percent for rule in CancellationRule.objects.all()] == [30, 10]
+    assert [(rule.place, rule.fee_percent) for rule in CancellationRule.objects.all()] == [(1, 30), (2, 10)]
 
 
 @pytest.mark.parametrize(

@@ -127,6 +127,17 @@ def test_rules_changed_after_the_promise_do_not_count() -> None:
 
 
 @pytest.mark.django_db
+def test_rules_are_tried_by_their_place() -> None:
+    connector = connector_on_sale()
+    operator = connector.evse.station.operator
+    CancellationRule.objects.create(operator=operator, fee_percent=10, place=2)
+    CancellationRule.objects.create(operator=operator, fee_percent=20, place=1)
+    order = active_order(connector)
+    cancel_order(order_id=order.pk, by="CONSUMER", now=NOW, actor=BAP)
+    assert current_quote(order).total_paise == 4_720
+
+
+@pytest.mark.django_db
 def test_rules_of_a_station_count_instead_of_its_operators() -> None:
     connector = connector_on_sale()
     station = connector.evse.station

@@ -50,8 +50,8 @@ def replace_rules(operator: Operator, station: Station | None, content: dict[str
     rules = ReservationRules(operator=operator, station=station, **content.get("booking", {}))
     rules.full_clean()
     rules.save()
-    for row in content.get("cancellation", []):
-        rule = CancellationRule(operator=operator, station=station, **row)
+    for place, row in enumerate(content.get("cancellation", []), start=1):
+        rule = CancellationRule(operator=operator, station=station, **{"place": place, **row})
         rule.full_clean()
         rule.save()
 
