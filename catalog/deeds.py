@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -39,6 +39,7 @@ class Deed:
     """One thing an operator may do to one row; `do` calls the service and returns what to tell the operator.
 
     Who may write to the row may do it or, where `area` is named, who may write to that area; `initial` fills the form.
+    `fields` names the form's field for a path that the service's refusals name, where the two differ.
     """
 
     name: str
@@ -52,6 +53,7 @@ class Deed:
     warnings: Callable[[Any], list[str]] = field(default=lambda row: [])
     area: Area | None = None
     initial: Callable[[Any], dict[str, Any]] = field(default=lambda row: {})
+    fields: Mapping[str, str] = field(default_factory=dict)
 
 
 class DeedsMixin(AnyAdmin):
@@ -110,8 +112,9 @@ class DeedsMixin(AnyAdmin):
         try:
             told = deed.do(act)
         except (DomainError, OutsideError) as refusal:
-            if isinstance(refusal, DomainError) and refusal.path in form.fields:
-                form.add_error(refusal.path, refusal.text)
+            name = deed.fields.get(refusal.path, refusal.path) if isinstance(refusal, DomainError) else ""
+            if name in form.fields:
+                form.add_error(name, refusal.text)
                 return self._ask(request, act.row, deed, form)
             messages.error(request, f"{deed.title}: {refusal.text}")
         else:

@@ -51,5 +51,6 @@ SESSION_DEEDS = (
         when=lambda session: session.state == Session.State.ENDED,
         form=RegisterForm,
         icon="speed",
+        fields={"session.meter_stop_wh": "kwh"},
     ),
 )

@@ -97,6 +97,7 @@ REFUND_DEEDS = (
         form=ReasonForm,
         destructive=True,
         icon="block",
+        fields={"refund.text": "text"},
     ),
     Deed(
         "retry",
@@ -134,6 +135,7 @@ ORDER_DEEDS = (
         when=lambda row: row.state in CLOSED,
         form=GoodwillForm,
         icon="volunteer_activism",
+        fields={"refund.paise": "rupees"},
     ),
 )
 

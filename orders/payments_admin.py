@@ -53,6 +53,7 @@ COLLECTION_DEEDS = (
         when=lambda row: row.provider == "upi" and row.state in UNPAID,
         form=ReferenceForm,
         icon="account_balance",
+        fields={"order.payments[0].params.transaction_id": "reference"},
     ),
     Deed(
         "look",

@@ -17,7 +17,7 @@ from bpp.timeline import conversation
 from catalog.models import Station
 from catalog.tenancy import Reach
 from fulfillment.models import Reading, Session
-from orders.models import Order
+from orders.models import Collection, Order
 from tests.admin.tenants import Tenant
 
 pytestmark = pytest.mark.django_db
@@ -130,3 +130,22 @@ def test_demo_link_is_for_a_live_superuser_only(settings: object) -> None:
     User.objects.create_user("admin")
     with pytest.raises(CommandError, match="no active superuser"):
         call_command("demo_login", stdout=StringIO())
+
+
+def test_a_refusal_is_shown_at_its_field_and_what_was_typed_stays(ours: Tenant, client: Client) -> None:
+    Order.objects.filter(pk=ours.order.pk).update(state="cancelled", fulfillment="order-cancelled")
+    Collection.objects.filter(order=ours.order).update(provider="upi", state="open")
+    collection = Collection.objects.get(order=ours.order)
+    client.force_login(ours.staff("owner"))
+    for name, pk, given, wrong in (
+        ("orders_order_deed", [ours.order.pk, "goodwill"], {"rupees": "9000000", "cause": "slow"}, "rupees"),
+        ("orders_collection_deed", [collection.pk, "arrived"], {"reference": "?¿?"}, "reference"),
+        ("fulfillment_session_deed", [ours.session.pk, "correct"], {"kwh": "1", "reason": "read"}, "kwh"),
+    ):
+        if wrong == "kwh":
+            Session.objects.filter(pk=ours.session.pk).update(state="ended")
+        page = client.post(reverse(f"admin:{name}", args=pk), given)
+        assert page.status_code == 200, name
+        form = page.context["form"]
+        assert list(form.errors) == [wrong]
+        assert {field: form[field].value() for field in given} == given
