@@ -122,7 +122,7 @@ def _conditions(rule: Rule, occasion: Occasion) -> Iterable[tuple[bool, str]]:
     yield rule.valid_from is None or at >= rule.valid_from, f"it holds from {_day(rule.valid_from, occasion)} on"
     yield rule.valid_until is None or at < rule.valid_until, f"it ran out at {_day(rule.valid_until, occasion)}"
     yield rule.kind != SURGE or (rule.announced_at or at) <= occasion.now, "it is not announced yet"
-    yield _in_hours(rule, occasion), f"it holds from {rule.from_time} to {rule.to_time} each day"
+    yield _in_hours(rule, at, occasion), f"it holds from {rule.from_time} to {rule.to_time} each day"
     yield rule.station_id in {None, occasion.station_id}, "it holds at another station"
     yield rule.bap_id in {"", occasion.bap_id}, "it holds for customers of another app"
     yield _belongs(rule, occasion), "it is for members of a group"
@@ -148,10 +148,10 @@ def _often_enough(rule: Rule, occasion: Occasion) -> bool:
     return rule.kind != BULK or occasion.sessions.get(rule.id, 0) + 1 >= (rule.nth or 0)
 
 
-def _in_hours(rule: Rule, occasion: Occasion) -> bool:
+def _in_hours(rule: Rule, at: datetime, occasion: Occasion) -> bool:
     if rule.from_time is None or rule.to_time is None:
         return True
-    clock = occasion.starts_at.astimezone(ZoneInfo(occasion.time_zone)).time()
+    clock = at.astimezone(ZoneInfo(occasion.time_zone)).time()
     if rule.from_time < rule.to_time:
         return rule.from_time <= clock < rule.to_time
     return clock >= rule.from_time or clock < rule.to_time

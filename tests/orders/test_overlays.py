@@ -92,6 +92,15 @@ def test_a_condition_holds_or_says_why_not(changes: dict[str, Any], why: str) ->
     assert bool(said) == bool(why)
 
 
+def test_the_hours_of_a_coupon_are_those_of_the_order() -> None:
+    # 10:00 now, the session begins at 12:00
+    early, late = {"from_time": time(9), "to_time": time(11)}, {"from_time": time(11), "to_time": time(13)}
+    answers = [
+        why_not(rule(kind, code="TEN", **hours), OCCASION) for kind in ("coupon", "group") for hours in (early, late)
+    ]
+    assert [bool(answer) for answer in answers] == [False, True, True, False]
+
+
 def test_a_used_up_coupon_says_so() -> None:
     coupon = rule("coupon", id=3, code="TEN")
     assert why_not(coupon, replace(OCCASION, used_up={3: "all 100 uses are taken"})) == "all 100 uses are taken"
