@@ -8,6 +8,7 @@ from django.core.exceptions import ValidationError
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.db.models import F, Q
+from django.db.models.functions import Upper
 
 from catalog.models import CODE, Operator, Station
 from orders.models.promise import Order
@@ -67,7 +68,12 @@ class Overlay(models.Model):
 
     class Meta:
         constraints = [
-            models.UniqueConstraint(fields=["operator", "code"], name="overlay_code"),
+            models.UniqueConstraint(
+                "operator",
+                Upper("code"),
+                name="overlay_code",
+                violation_error_message="This operator has that code already; capitals make no difference.",
+            ),
             models.CheckConstraint(
                 condition=Q(kind="surge", value__gt=0) | (~Q(kind="surge") & Q(value__lt=0)),
                 name="overlay_sign",

@@ -8,6 +8,7 @@ from hashlib import sha256
 from typing import Any
 
 import pytest
+from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
 from pytest_django import Settings
 
@@ -78,6 +79,18 @@ def test_a_coupon_that_does_not_apply_is_refused_with_the_reason(
     overlay(connector, **changes)
     with pytest.raises(error, match=words):
         select_offer(**a_wish(connector, said=coupon(code)))
+
+
+def test_a_code_stands_once_at_an_operator_however_it_is_typed() -> None:
+    connector = connector_on_sale()
+    overlay(connector)
+    with pytest.raises(IntegrityError, match="overlay_code"), transaction.atomic():
+        overlay(connector, code="Ten")
+    with pytest.raises(ValidationError, match="capitals make no difference"):
+        Overlay(
+            operator=connector.evse.station.operator, kind="coupon", code="tEN", name="Ten", value=Decimal(-1)
+        ).full_clean()
+    overlay(connector_on_sale(), code="Ten")
 
 
 def test_a_coupon_that_ran_out_meanwhile_still_counts_until_the_quote_ends() -> None:
