@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
 from urllib.parse import urlsplit
 
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
-from django.utils import timezone
+from django.utils import timezone, translation
 from django.utils.safestring import mark_safe
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_POST, require_safe
@@ -18,11 +19,12 @@ from orders.models import Collection
 from orders.payments.base import WebhookRefused
 from orders.payments.upi import qr_svg
 from orders.services.cashier import take_news
+from orders.views.terms import NAMES, asked_language
 
 LARGEST_NEWS_BYTES = 131_072
 S = Collection.State
-PAID = (S.AUTHORISED, S.CAPTURED)
-ENDED = (S.EXPIRED, S.FAILED, S.RELEASED)
+SHOWN = {S.AUTHORISED: "held", S.CAPTURED: "paid", S.RELEASED: "released", S.ALARM: "alarm", S.WAITING: "waiting"}
+ENDED = (S.EXPIRED, S.FAILED)
 
 
 # The link is the only authority, and the page changes nothing.
@@ -30,20 +32,27 @@ ENDED = (S.EXPIRED, S.FAILED, S.RELEASED)
 def pay(request: HttpRequest, token: str) -> HttpResponse:
     """The page an order is paid on: the way to the provider, or a UPI code; complete without scripts.
 
-    404 for an unknown link.
+    In the language asked for by `lang`, else the browser's. 404 for an unknown link.
     """
+    language = asked_language(request)
+    with translation.override(language):
+        return _paying(request, token, {"language": language, "languages": NAMES})
+
+
+def _paying(request: HttpRequest, token: str, languages: dict[str, Any]) -> HttpResponse:
     row = (
         Collection.objects.select_related("order__operator", "order__connector__evse__station")
         .filter(token=token)
         .first()
     )
     if row is None:
-        return sealed(render(request, "orders/pay.html", {"state": "unknown"}, status=404), READ_POLICY)
+        return sealed(render(request, "orders/pay.html", {**languages, "state": "unknown"}, status=404), READ_POLICY)
     state = _state(row)
     shown = {
+        **languages,
         "state": state,
         "row": row,
-        "amount": rupees(row.amount_paise),
+        "amount": rupees(_amount(row, state)),
         "price": rupees(row.price_paise),
         "buffer": row.amount_paise > row.price_paise,
         "link": row.link_url if urlsplit(row.link_url).scheme in {"http", "https"} else "",
@@ -80,15 +89,14 @@ def webhook(request: HttpRequest, provider: str) -> HttpResponse:
 
 def _state(row: Collection) -> str:
     # Money that came for an order which is over goes back: it has paid for nothing.
-    if row.closing or row.state in ENDED:
+    if row.state in ENDED or (row.closing and row.state != S.RELEASED):
         return "ended"
-    if row.state in PAID:
-        return "paid"
-    if row.state == S.ALARM:
-        return "alarm"
-    if row.state == S.WAITING:
-        return "waiting"
-    return "open" if row.link_url or row.intent else "preparing"
+    return SHOWN.get(S(row.state)) or ("open" if row.link_url or row.intent else "preparing")
+
+
+def _amount(row: Collection, state: str) -> int:
+    """The money that the page is about: what came or is held, else what is asked for, paise."""
+    return {"paid": row.captured_paise, "held": row.authorised_paise}.get(state, row.amount_paise)
 
 
 def _said(text: str, status: int) -> JsonResponse:

@@ -69,7 +69,7 @@ def terms_form(request: HttpRequest, token: str) -> HttpResponse:
     200 with the form or with what was agreed to and when; 303 after an answer; 400 for a box not ticked, 409 for terms
     that changed meanwhile, 410 once the offer ran out, 404 for an unknown link.
     """
-    language = _language(request)
+    language = asked_language(request)
     with translation.override(language):
         try:
             order = order_for_token(token)
@@ -154,7 +154,7 @@ def _document(row: Terms, language: str) -> Document:
     return Document(row.kind, TITLES[Terms.Kind(row.kind)], own or row.text_en, language if own else "en", row)
 
 
-def _language(request: HttpRequest) -> str:
+def asked_language(request: HttpRequest) -> str:
     """The language asked for by `lang`, else the first of the browser's that we have, else English."""
     wanted = request.POST.get("lang") or request.GET.get("lang", "")
     if wanted in LANGUAGES:

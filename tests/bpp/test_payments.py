@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 from django.test import Client
+from django.utils import translation
+from django.utils.translation import gettext
 
 from bpp.models import OutboxMessage
 from orders.models import Collection
@@ -113,6 +115,46 @@ def test_pay_page_of_an_order_that_ran_out_says_that_the_money_comes_back(talk: 
     assert "go back to the app" not in shown
 
 
+@pytest.mark.parametrize("language", ["hi", "kn"])
+def test_pay_page_speaks_the_languages_of_its_drivers(language: str, talk: Talk, gateway: ToyGateway) -> None:
+    talk.ask("init", ours(talk))
+    gateway.work()
+    row = the_collection(talk.order)
+    with translation.override(language):
+        title, button = gettext("Pay for your charging"), gettext("Go to payment")
+    assert title != "Pay for your charging"
+    for shown in (page(row, lang=language), page(row, accept=f"{language}-IN,en;q=0.5")):
+        assert f'<html lang="{language}">' in shown
+        assert title in shown
+        assert button in shown
+        assert f'lang="{language}" aria-current="true"' in shown.replace(f' hreflang="{language}"', "")
+
+
+@pytest.mark.parametrize(
+    ("changes", "said", "not_said"),
+    [
+        ({"state": "authorised", "authorised_paise": 20_000}, "₹200.00 is held", "arrived"),
+        ({"state": "captured", "captured_paise": 12_345}, "₹123.45 arrived", "held"),
+        ({"state": "captured", "captured_paise": 12_345, "closing": True}, "comes back by itself", "arrived"),
+        ({"state": "authorised", "authorised_paise": 20_000, "closing": True}, "comes back by itself", "held"),
+        ({"state": "released"}, "is yours again", "ran out"),
+        ({"state": "released", "closing": True}, "is yours again", "ran out"),
+        ({"state": "expired"}, "ran out", "arrived"),
+        ({"state": "alarm"}, "do not pay again", "arrived"),
+        ({"state": "waiting"}, "You pay after charging", "arrived"),
+    ],
+)
+def test_pay_page_says_what_became_of_the_money(
+    changes: dict[str, Any], said: str, not_said: str, talk: Talk, gateway: ToyGateway
+) -> None:
+    talk.ask("init", ours(talk))
+    row = the_collection(talk.order)
+    Collection.objects.filter(pk=row.pk).update(**changes)
+    shown = page(row)
+    assert said in shown
+    assert not_said not in shown
+
+
 def test_pay_page_draws_a_upi_code_without_a_gateway(talk: Talk, gateway: ToyGateway, settings: Any) -> None:
     settings.PAYMENT_PROVIDER, settings.PAYMENT_UPI_ADDRESS = "upi", "voltbazaar@examplebank"
     told = payment_in(talk.ask("init", ours(talk)))
@@ -127,8 +169,8 @@ def test_unknown_pay_page_is_a_404() -> None:
     assert Client().get("/pay/nothing").status_code == 404
 
 
-def page(row: Collection) -> str:
-    response = Client().get(f"/pay/{row.token}")
+def page(row: Collection, *, lang: str = "", accept: str = "") -> str:
+    response = Client().get(f"/pay/{row.token}", {"lang": lang} if lang else {}, headers={"Accept-Language": accept})
     assert response.status_code == 200
     assert response.headers["Referrer-Policy"] == "no-referrer"
     assert "form-action 'none'" in response.headers["Content-Security-Policy"]
