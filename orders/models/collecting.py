@@ -37,6 +37,7 @@ class Collection(models.Model):
 
     OVER = (State.RELEASED, State.FAILED, State.EXPIRED)
     SECURED = (State.AUTHORISED, State.CAPTURED)
+    UNDECIDED = (State.WAITING, State.ASKED, State.OPEN, State.AUTHORISED, State.CAPTURED)
 
     order = models.ForeignKey(Order, on_delete=models.PROTECT, related_name="collections")
     number = models.PositiveIntegerField()
@@ -59,6 +60,9 @@ class Collection(models.Model):
         null=True, blank=True, help_text="How much to capture, once that is decided; 0 gives the hold free."
     )
     closing = models.BooleanField(default=False, help_text="Nothing more is wanted: whatever still comes goes back.")
+    done = models.BooleanField(
+        default=False, help_text="Taken for a confirmed order: nothing is to be decided any more."
+    )
     next_at = models.DateTimeField(null=True, blank=True, help_text="When the provider is asked next.")
     attempts = models.PositiveIntegerField(default=0)
     problem = models.CharField(max_length=500, blank=True, default="")
@@ -92,6 +96,14 @@ class Collection(models.Model):
         indexes = [
             models.Index(fields=["next_at"], name="collection_due", condition=Q(next_at__isnull=False)),
             models.Index(fields=["provider", "order_ref"], name="collection_order_ref"),
+            # The few among millions that the closing of their order may still concern, in the order they are taken.
+            models.Index(
+                fields=["id"],
+                name="collection_undecided",
+                condition=Q(
+                    closing=False, done=False, state__in=["waiting", "asked", "open", "authorised", "captured"]
+                ),
+            ),
         ]
 
     def __str__(self) -> str:

@@ -15,7 +15,7 @@ from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.db import IntegrityError, transaction
-from django.db.models import F, Q
+from django.db.models import F, Q, QuerySet
 
 from core.due import lock_next
 from core.errors import PaymentError
@@ -34,6 +34,7 @@ N = PaymentNews.State
 CLAIM = timedelta(seconds=60)
 MOST_NEWS_ATTEMPTS = 10
 LONGEST_REST_S = 3_600
+CONFIRMED = (Order.State.ACTIVE, Order.State.COMPLETE, Order.State.CANCELLED)
 
 
 def collect_due(*, now: datetime, limit: int = 20, base_url: str = "") -> int:
@@ -41,10 +42,16 @@ def collect_due(*, now: datetime, limit: int = 20, base_url: str = "") -> int:
 
     `base_url` is where payers come back to.
     """
+    undecided().filter(state=S.CAPTURED, order__state__in=CONFIRMED).update(done=True)
     for done in range(limit):
         if not (_news_next(now) or _closed_next(now) or _ask_next(now, base_url)):
             return done
     return limit
+
+
+def undecided() -> QuerySet[Collection]:
+    """Payments that the closing of their order may still concern; what the database keeps an index of."""
+    return Collection.objects.filter(closing=False, done=False, state__in=Collection.UNDECIDED)
 
 
 def take_news(provider_name: str, raw: bytes, headers: Mapping[str, str], *, now: datetime) -> PaymentNews:
@@ -175,7 +182,8 @@ def _closed_next(now: datetime) -> bool:
         waiting = Q(state=S.WAITING) | Q(state=S.AUTHORISED, wanted_paise=None)
         unconfirmed = Q(state__in=[S.ASKED, S.OPEN, S.CAPTURED], order__state=Order.State.EXPIRED)
         candidate = (
-            Collection.objects.filter(unconfirmed | waiting & Q(order__state__in=CLOSED), closing=False)
+            undecided()
+            .filter(unconfirmed | waiting & Q(order__state__in=CLOSED))
             .order_by("pk")
             .values_list("pk", flat=True)
             .first()

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
+from django.db import connection
 
 from core.errors import Invalid, NotAllowed
 from orders.models import Collection, Journal, Order, OrderEvent, Payment, PaymentReference, Refund
@@ -22,6 +23,7 @@ from orders.services import (
     refunds_due,
     settle_due,
 )
+from orders.services.cashier import undecided
 from orders.services.receiving import locked, look_again
 from orders.services.returning import provider_for
 from tests.factories.orders import BAP, NOW, a_confirm, an_init, initiated_order
@@ -350,3 +352,27 @@ def test_journals_of_a_provider_carry_its_name(gateway: ToyGateway) -> None:
     order, row = paid(gateway)
     journal = Journal.objects.get(order=order)
     assert (journal.provider, journal.reference, journal.actor) == ("razorpay", row.payment_ref, "provider:razorpay")
+
+
+def test_what_was_taken_for_a_confirmed_order_is_not_looked_through_again(gateway: ToyGateway) -> None:
+    _, row = charged_order(gateway, 8_000)
+    gateway.after(minutes=20)
+    gateway.work()
+    gateway.work()
+    row.refresh_from_db()
+    assert (row.state, row.done) == (S.CAPTURED, True)
+    with connection.cursor() as cursor:
+        cursor.execute("SET LOCAL enable_seqscan = off")
+    plan = undecided().filter(order__state="expired").order_by("pk")[:1].explain()
+    assert "collection_undecided" in plan
+
+
+def test_money_taken_before_its_offer_ran_out_is_still_found(whole: ToyGateway) -> None:
+    order, row = paid(whole)
+    whole.work()
+    row.refresh_from_db()
+    assert (row.state, row.done, row.closing) == (S.CAPTURED, False, False)
+    expire_due(whole.after(hours=1))
+    whole.work()
+    row.refresh_from_db()
+    assert (order.code, row.closing) == (None, True)
