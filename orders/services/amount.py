@@ -56,8 +56,8 @@ def wanted_amount(
 
 def quote_rules(connector: Connector) -> QuoteRules:
     """The operator's rules of quoting, or those that stand where it wrote none."""
-    operator_id = connector.evse.station.operator_id
-    return QuoteRules.objects.filter(operator_id=operator_id).first() or QuoteRules(operator_id=operator_id)
+    operator = connector.evse.station.operator
+    return getattr(operator, "quote_rules", None) or QuoteRules(operator_id=operator.pk)
 
 
 def change_terms(connector: Connector) -> dict[str, str | int]:

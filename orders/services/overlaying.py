@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from typing import Any
 
-from django.db.models import Count, Q
+from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.db.models.functions import Upper
 from django.utils.crypto import salted_hmac
 
@@ -81,11 +82,14 @@ def standing(
     station = connector.evse.station
     rows = list(
         Overlay.objects.filter(operator_id=station.operator_id, active=True)
-        .annotate(members_n=Count("members"), folded=Upper("code"))
+        .annotate(
+            folded=Upper("code"),
+            members_only=Exists(Member.objects.filter(overlay=OuterRef("pk"))),
+            member=Exists(Member.objects.filter(overlay=OuterRef("pk"), person=asker.person)),
+        )
         .filter(~Q(kind=COUPON) | Q(folded__in=asker.coupons))
         .order_by("pk")
     )
-    mine = set(Member.objects.filter(overlay__in=rows, person=asker.person).values_list("overlay_id", flat=True))
     occasion = Occasion(
         now=now,
         starts_at=starts_at,
@@ -100,7 +104,7 @@ def standing(
         sessions={row.pk: _sessions(row, asker, now) for row in rows if row.kind == BULK},
         used_up={row.pk: words for row in rows if (words := _used_up(row, asker, order_id))},
     )
-    return Standing(tuple(_rule(row, member=row.pk in mine) for row in rows), occasion, asker)
+    return Standing(tuple(_rule(row) for row in rows), occasion, asker)
 
 
 def with_overlays(terms: Terms, rules: Sequence[Rule]) -> Terms:
@@ -153,7 +157,8 @@ def _claim(order: Order, overlay: Overlay, *, now: datetime) -> None:
         )
     uses = CouponUse.objects.filter(overlay=overlay, returned_at__isnull=True)
     mine = uses.filter(customer=customer or f"order:{order.pk}")
-    number, own = _free(uses.values_list("number", flat=True)), _free(mine.values_list("customer_number", flat=True))
+    number = _free(uses, "number", overlay.max_uses)
+    own = _free(mine, "customer_number", overlay.per_customer)
     words = _beyond(overlay, number - 1, own - 1)
     if words:
         raise Invalid("offer-unknown", f"offer {overlay.code!r} does not apply: {words}", path=OFFERS_PATH)
@@ -167,10 +172,16 @@ def _claim(order: Order, overlay: Overlay, *, now: datetime) -> None:
     )
 
 
-def _free(taken: Iterable[int]) -> int:
-    """The smallest number from 1 on that is not taken."""
-    known = set(taken)
-    return next(number for number in range(1, len(known) + 2) if number not in known)
+def _free(uses: QuerySet[CouponUse], name: str, most: int | None) -> int:
+    """A number that none of these uses has: the next one or, where that is beyond `most`, the smallest given back."""
+    last = uses.order_by(f"-{name}").values_list(name, flat=True).first() or 0
+    if most is None or last < most:
+        return last + 1
+    if not uses.filter(**{name: 1}).exists():
+        return 1
+    following = uses.filter(**{name: OuterRef(name) + 1})
+    before_gap = uses.filter(~Exists(following)).order_by(name).values_list(name, flat=True)[0]
+    return int(before_gap) + 1
 
 
 def _used_up(row: Overlay, asker: Asker, order_id: int | None) -> str:
@@ -205,7 +216,8 @@ def _sessions(row: Overlay, asker: Asker, now: datetime) -> int:
     ).count()
 
 
-def _rule(row: Overlay, *, member: bool) -> Rule:
+def _rule(row: Any) -> Rule:
+    """An overlay, annotated with its `members_only` and `member`, as the pure rule."""
     return Rule(
         id=row.pk,
         kind=row.kind,
@@ -223,8 +235,8 @@ def _rule(row: Overlay, *, member: bool) -> Rule:
         station_id=row.station_id,
         bap_id=row.bap_id,
         group_code=row.group_code,
-        members_only=bool(getattr(row, "members_n", 0)),
-        member=member,
+        members_only=row.members_only,
+        member=row.member,
         nth=row.nth,
         min_energy_wh=row.min_energy_wh,
         min_paise=row.min_paise,

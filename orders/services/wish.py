@@ -171,7 +171,7 @@ def resolve_connector(operator_code: str, item_id: str, *, evse_uid: str = "") -
             path="order.provider.id",
         )
     connector = (
-        Connector.objects.select_related("evse__station__operator", "tariff")
+        Connector.objects.select_related("evse__station__operator__quote_rules", "tariff")
         .filter(item_id=item_id, active=True, evse__station__published=True, evse__station__operator__active=True)
         .first()
     )

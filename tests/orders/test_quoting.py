@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 from django.core.exceptions import ValidationError
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, connection, transaction
+from django.test.utils import CaptureQueriesContext
 from pytest_django import Settings
 
 from catalog.models import Connector
@@ -19,7 +20,8 @@ from orders.models import CouponUse, Member, Order, Overlay, QuoteRules
 from orders.selectors import bill_price, current_quote
 from orders.services import Said, Vehicle, announce_price_change, cancel_order, confirm_order, init_order, select_offer
 from orders.services.expire import expire_due
-from orders.services.overlaying import customer_key
+from orders.services.overlaying import customer_key, return_coupons
+from orders.services.wish import Wish, plan_for
 from tests.factories.orders import ELEMENTS, NOW, a_confirm, a_wish, an_init, connector_on_sale
 
 pytestmark = pytest.mark.django_db
@@ -118,6 +120,32 @@ def test_the_first_uses_are_counted_and_given_back() -> None:
     confirmed = confirm_order(**a_confirm(second, now=later))
     cancel_order(order_id=confirmed.pk, by="CONSUMER", now=later, actor="test")
     assert not CouponUse.objects.filter(returned_at=None).exists()
+
+
+def test_the_next_use_takes_the_next_number_and_the_last_ones_those_given_back() -> None:
+    connectors = [connector := connector_on_sale()]
+    connectors += [connector_on_sale(operator=connector.evse.station.operator) for _ in range(4)]
+    overlay(connector, max_uses=3)
+    orders = [init_order(**an_init(one, said=coupon("TEN"))) for one in connectors[:2]]
+    return_coupons(orders[0], now=NOW)
+    orders += [init_order(**an_init(one, said=coupon("TEN"))) for one in connectors[2:4]]
+    standing = CouponUse.objects.filter(returned_at=None)
+    assert list(standing.order_by("order").values_list("number", flat=True)) == [2, 3, 1]
+    with pytest.raises(Invalid, match="all 3 uses are taken"):
+        init_order(**an_init(connectors[4], said=coupon("TEN")))
+
+
+def test_a_quote_reads_its_rules_and_members_with_what_they_belong_to() -> None:
+    connector = connector_on_sale()
+    QuoteRules.objects.create(operator=connector.evse.station.operator)
+    fleet = overlay(connector, kind="group", code="FLEET")
+    Member.objects.bulk_create(Member(overlay=fleet, person=f"p-{number}") for number in range(50))
+    with CaptureQueriesContext(connection) as run:
+        plan_for(Wish(operator_code="", item_id=connector.item_id, said=Said(person="p-7")), now=NOW)
+    asked = [query["sql"] for query in run]
+    assert len([sql for sql in asked if "orders_quoterules" in sql]) == 1
+    assert len([sql for sql in asked if "orders_member" in sql]) == 1
+    assert not any("COUNT(" in sql for sql in asked)
 
 
 def test_a_customer_uses_a_coupon_so_often() -> None:
