@@ -183,8 +183,9 @@ def schedule(elements: Elements) -> Schedule:
     if isinstance(elements, Schedule):
         return elements
     content = repr(elements)
-    known = _read.get(content)
+    known = _read.pop(content, None)
     if known is not None:
+        _read[content] = known  # what was asked for last is forgotten last
         return known
     if not isinstance(elements, list | tuple) or not elements:
         raise TariffFault("elements", f"{elements!r} is not a list of at least one element")

@@ -242,6 +242,13 @@ def test_schedule_is_read_once_for_the_same_content() -> None:
     assert schedule([element("8.75")]) is not schedule([element("8.76")])
 
 
+def test_a_schedule_in_use_is_kept_however_many_others_are_read() -> None:
+    first = schedule([element("0.02")])
+    for number in range(600):
+        schedule([element(f"2000.{number}")])
+        assert schedule([element("0.02")]) is first
+
+
 def test_old_schedules_are_forgotten() -> None:
     first = schedule([element("0.01")])
     for number in range(600):
