@@ -1,4 +1,4 @@
-"""What may be done to an order? Every public verb of the app, in the order of a journey."""
+"""What may other apps do to an order? The rest of this app imports the modules themselves."""
 
 from orders.estimates import Vehicle
 from orders.selectors import cancellation_terms, refund_terms

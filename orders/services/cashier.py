@@ -298,7 +298,7 @@ def _settled(seen: Received) -> Received:
 
 
 def _give_back(collection_id: int, now: datetime) -> None:
-    """Ask for the refund of money nobody is owed: it came for an order that was not confirmed."""
+    """Ask no more about money that came for an order which was not confirmed; whoever settles orders returns it."""
     with transaction.atomic():
         _, row = locked(collection_id)
         row.next_at, row.attempts, row.updated_at = None, 0, now

@@ -209,7 +209,7 @@ def _release(order: Order, row: Collection, paise: int, *, why: str, now: dateti
 
 
 def _mark_paid(order: Order, row: Collection, now: datetime) -> None:
-    """The order's payment is PAID where what came in covers it and it is still wanted."""
+    """The order's payment is PAID once what was asked for came in and is still wanted."""
     payment = Payment.objects.select_for_update(no_key=True).filter(order=order).first()
     if payment is None or row.closing or payment.collected_by != Payment.CollectedBy.BPP:
         return
