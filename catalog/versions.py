@@ -11,7 +11,7 @@ from django.db import transaction
 from django.db.models import Max
 
 from catalog.models import Tariff, TariffVersion
-from catalog.tariffs import TariffFault, schedule
+from catalog.tariffs import TariffFault, price_limit, schedule
 from core.due import lock_next
 from core.errors import Invalid, NotAllowed, NotFound
 
@@ -118,10 +118,13 @@ def _locked(tariff_id: int) -> Tariff:
 
 
 def _check(values: Mapping[str, Any], valid_from: datetime, now: datetime) -> None:
+    name = "elements"
     try:
-        schedule(values["elements"])
+        schedule(values[name])
+        for name in ("min_price", "max_price"):
+            price_limit(values[name], name)
     except TariffFault as fault:
-        raise Invalid("tariff-fault", str(fault), path="elements") from fault
+        raise Invalid("tariff-fault", str(fault), path=name) from fault
     if valid_from <= now:
         raise Invalid(
             "tariff-fault",

@@ -148,3 +148,11 @@ def test_plans_that_cannot_be_are_refused() -> None:
     with pytest.raises(NotAllowed) as refusal:
         plan_version(tariff.pk, valid_from=NOW + timedelta(hours=1), prices={"elements": DEARER}, now=NOW)
     assert refusal.value.code == "version-planned"
+
+
+@pytest.mark.parametrize("name", ["elements", "min_price", "max_price"])
+def test_prices_that_cannot_be_read_are_refused_by_their_name(name: str) -> None:
+    tariff = TariffFactory.create()
+    with pytest.raises(Invalid, match=name) as refusal:
+        plan_version(tariff.pk, valid_from=NOW + timedelta(hours=1), prices={name: [50]}, now=NOW)
+    assert (refusal.value.code, refusal.value.path) == ("tariff-fault", name)
