@@ -15,6 +15,7 @@ from orders.models import CouponUse, Member, Overlay, QuoteRules
 class MemberInline(TenantInline):
     model = Member
     operator_path = "overlay__operator"
+    area: ClassVar[Area] = Area.SELLING
     fields = ("person",)
 
 
@@ -22,6 +23,7 @@ class MemberInline(TenantInline):
 class OverlayAdmin(TenantAdmin):
     """What an operator adds to or takes off its tariffs; promises already made keep what they were made with."""
 
+    area: ClassVar[Area] = Area.SELLING
     inlines = (MemberInline,)
     ordering = ("operator", "code")
     list_display = ("code", "name", "operator", "kind", "worth", "valid_from", "valid_until", "active")
@@ -48,6 +50,7 @@ class CouponUseAdmin(LogAdmin):
 
 @admin.register(QuoteRules)
 class QuoteRulesAdmin(TenantAdmin):
+    area: ClassVar[Area] = Area.SELLING
     list_display = ("operator", "without_amount", "assumed_wh", "price_change")
     list_filter = (("operator", OwnRelatedFilter),)
     list_select_related = ("operator",)

@@ -11,7 +11,7 @@ from django.db.models import Model
 from django.test import Client
 from django.urls import reverse
 
-from catalog.tenancy import TenantAdmin
+from catalog.tenancy import Area, TenantAdmin
 from tests.admin.tenants import Tenant
 
 pytestmark = pytest.mark.django_db
@@ -150,3 +150,10 @@ def test_customer_account_gets_in_nowhere(ours: Tenant, client: Client) -> None:
     client.force_login(User.objects.create_user("nobody"))
     for address in (reverse("admin:index"), reverse("messages-list"), page(ours.order, "change")):
         assert client.get(address).status_code == 302
+
+
+def test_rules_of_sale_belong_to_one_area() -> None:
+    shown = {model: page for model, page in admin.site._registry.items() if model._meta.app_label == "orders"}
+    areas = {model.__name__: page.area for model, page in shown.items() if isinstance(page, TenantAdmin)}
+    assert {name for name, area in areas.items() if area != Area.SELLING} == {"Terms"}
+    assert {inline.area for page in shown.values() for inline in page.inlines} == {Area.SELLING}
