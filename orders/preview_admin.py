@@ -55,6 +55,10 @@ class PreviewForm(forms.Form):
     )
     coupon = forms.CharField(required=False, max_length=64)
     group = forms.CharField(required=False, max_length=64, help_text="Code of a customer group.")
+    person = forms.CharField(
+        label="Customer", required=False, max_length=255, help_text="The customer's id as the buyer app sends it."
+    )
+    bap_id = forms.CharField(label="Buyer app", required=False, max_length=255)
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or self.cleaned_data
@@ -79,7 +83,12 @@ class PreviewForm(forms.Form):
             quantity_kind=kind,
             quantity=quantity,
             starts_at=asked["starts_at"],
-            said=Said(offers=tuple(filter(None, [asked["coupon"]])), groups=tuple(filter(None, [asked["group"]]))),
+            bap_id=asked["bap_id"],
+            said=Said(
+                offers=tuple(filter(None, [asked["coupon"]])),
+                groups=tuple(filter(None, [asked["group"]])),
+                person=asked["person"],
+            ),
             idle_s=(asked["idle_minutes"] or 0) * 60,
         )
 

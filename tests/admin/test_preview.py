@@ -159,3 +159,18 @@ def test_nobody_else_may_ask(ours: Tenant, client: Client) -> None:
     assert client.get(PAGE).status_code == 302
     client.force_login(User.objects.create_user("loose", is_staff=True))
     assert ask(client, ours.connector, kwh="5").status_code == 403
+
+
+def test_the_page_asks_for_a_customer_and_a_buyer_app_as_the_api_does(ours: Tenant, signed_in: Client) -> None:
+    rules = {"operator": ours.operator, "kind": "group", "name": "Ten off", "value": Decimal(-10)}
+    member = Overlay.objects.create(code="M", **rules)
+    member.members.create(person="p-1")
+    Overlay.objects.create(code="B", **(rules | {"bap_id": "bap.example.org", "value": Decimal(-20)}))
+    totals = []
+    for asked in ({}, {"person": "p-1"}, {"bap_id": "bap.example.org"}):
+        shown = ask(signed_in, ours.connector, kwh="10", **asked)
+        wish = {"item_id": ours.connector.item_id, "energy_wh": 10_000, **asked}
+        answer = signed_in.post("/api/quotes/preview", wish, content_type="application/json").json()
+        assert shown.context["plan"].price.total.wire == answer["total"]
+        totals.append(shown.context["plan"].price.total.paise)
+    assert totals[0] > totals[1] > totals[2]
