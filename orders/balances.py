@@ -5,8 +5,8 @@ Everything is summed from the postings; nothing is kept beside them.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from django.db.models import Q, QuerySet, Sum
@@ -23,7 +23,7 @@ class Purse:
     """The money of one order, paise: paid = captured + refunded + held.
 
     `due` the customer still owes; `authorised` is the part of `paid` the provider only holds; `returned` the part of
-    `refunded` that has really gone back.
+    `refunded` that has really gone back. `income` is what was earned and which taxes are due on it, by account.
     """
 
     paid: int = 0
@@ -33,6 +33,7 @@ class Purse:
     due: int = 0
     authorised: int = 0
     returned: int = 0
+    income: Mapping[str, int] = field(default_factory=dict, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +56,7 @@ def purse_of(sums: Iterable[tuple[str, str, int]]) -> Purse:
     """The purse that sums by account and kind of journal, paise, make."""
     rows = list(sums)
     held = [(kind, -paise) for account, kind, paise in rows if account == Account.HELD]
+    earned = {name: -sum(paise for account, _, paise in rows if account == name) for name in INCOME}
     return Purse(
         paid=sum(paise for kind, paise in held if kind in CAME_IN),
         captured=-sum(paise for kind, paise in held if kind not in CAME_IN and kind != K.REFUND),
@@ -63,13 +65,13 @@ def purse_of(sums: Iterable[tuple[str, str, int]]) -> Purse:
         due=sum(paise for account, _, paise in rows if account == Account.CUSTOMER),
         authorised=sum(paise for account, _, paise in rows if account == Account.AUTHORISED),
         returned=sum(paise for account, kind, paise in rows if account == Account.REFUNDS and kind == K.PAYOUT),
+        income={name.value: paise for name, paise in earned.items() if paise},
     )
 
 
 def income(order: Order) -> dict[str, int]:
     """What was earned with the order and which taxes are due on it, paise by account."""
-    rows = Posting.objects.filter(order=order, account__in=INCOME).order_by().values_list("account")
-    return {account: -int(paise) for account, paise in rows.annotate(Sum("paise")) if paise}
+    return dict(purse(order).income)
 
 
 def balances(

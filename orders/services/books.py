@@ -9,15 +9,34 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import datetime
 
+from django.db import connection
 from django.db.models import Sum
 
 from core.errors import Invalid
-from orders.balances import INCOME, income, purse
+from orders.balances import INCOME, Purse, purse
 from orders.earnings import earnings, fee_earnings
 from orders.models import Account, Journal, Order, Payment, Posting, Quote
 
 Legs = Iterable[tuple[Account | str, int]]
 K = Journal.Kind
+_FACTS = (
+    *("key", "kind", "operator_id", "order_id", "quote_id", "bap_id"),
+    *("provider", "reference", "note", "actor", "at", "reverses_id"),
+)
+# A journal and its legs in one statement: the key decides whether it is made at all, and no lookup comes before it.
+_POST = """
+WITH made AS (
+  INSERT INTO orders_journal (key, kind, operator_id, order_id, quote_id, bap_id,
+    provider, reference, note, actor, at, reverses_id)
+  VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
+  ON CONFLICT (key) DO NOTHING RETURNING id, order_id, operator_id, bap_id
+)
+INSERT INTO orders_posting (journal_id, order_id, operator_id, bap_id, account, paise, currency)
+SELECT made.*, leg.account, leg.paise,
+  coalesce((SELECT currency FROM orders_quote WHERE orders_quote.order_id = made.order_id AND current), 'INR')
+FROM made, unnest(%s::text[], %s::bigint[]) AS leg (account, paise)
+RETURNING journal_id
+"""
 
 
 def post(
@@ -36,12 +55,10 @@ def post(
 ) -> Journal:
     """Write one journal of `legs` (account, paise; debit positive; zeros are left out), or find it by its key.
 
-    Raises IntegrityError where it does not balance (at the latest on commit) or a purse would fall below zero.
+    The currency is that of the order's quote, INR before there is one. Raises IntegrityError where it does not balance
+    (at the latest on commit) or a purse would fall below zero.
     """
-    known = Journal.objects.filter(key=key).first()
-    if known is not None:
-        return known
-    journal = Journal.objects.create(
+    journal = Journal(
         key=key,
         kind=kind,
         operator_id=order.operator_id,
@@ -55,8 +72,8 @@ def post(
         at=now,
         reverses=reverses,
     )
-    _write(journal, legs, currency=currency_of(order))
-    return journal
+    journal.pk = _write(journal, legs)
+    return journal if journal.pk is not None else Journal.objects.get(key=key)
 
 
 def charged(
@@ -119,12 +136,14 @@ def released(
     return post(order, K.RELEASE, f"release:{name}", legs, now=now, actor=actor, provider=provider, reference=reference)
 
 
-def earned(order: Order, quote: Quote, *, now: datetime, actor: str) -> Journal | None:
+def earned(order: Order, quote: Quote, *, now: datetime, actor: str, stand: Purse | None = None) -> Journal | None:
     """Bring what the order earned to what `quote` says: from the money held first, the rest is owed by the customer.
 
     A first bill or fee is a capture, a later one an adjusting entry; nothing is ever edited. None where it is so.
+    `stand` is the order's purse as it is now, where it was read already.
     """
-    before, wanted = income(order), income_of(quote)
+    stand = stand or purse(order)
+    before, wanted = stand.income, income_of(quote)
     change = {account: wanted.get(account, 0) - before.get(account, 0) for account in (*INCOME,)}
     change = {account: paise for account, paise in change.items() if paise}
     if not change:
@@ -132,13 +151,13 @@ def earned(order: Order, quote: Quote, *, now: datetime, actor: str) -> Journal 
     kind = K.ADJUSTMENT if before else K.FEE if quote.kind == Quote.Kind.CANCELLATION else K.CAPTURE
     more = sum(change.values())
     legs: list[tuple[Account | str, int]] = [(account, -paise) for account, paise in change.items()]
-    legs.extend(_from_customer(order, more) if more >= 0 else _to_customer(order, -more))
+    legs.extend(_from_customer(stand, more) if more >= 0 else _to_customer(stand, -more))
     return post(order, kind, f"earn:{order.pk}:{quote.pk}", legs, now=now, actor=actor, quote=quote)
 
 
-def missing(order: Order, quote: Quote) -> int:
-    """How much more, paise, the order is to earn by `quote` than it has; negative where it earned too much."""
-    return sum(income_of(quote).values()) - sum(income(order).values())
+def missing(stand: Purse, quote: Quote) -> int:
+    """How much more, paise, an order is to earn by `quote` than it has; negative where it earned too much."""
+    return sum(income_of(quote).values()) - sum(stand.income.values())
 
 
 def forgone(order: Order, paise: int, *, key: str, now: datetime, actor: str, note: str) -> Journal:
@@ -169,9 +188,12 @@ def finder_fee(order: Order, paise: int, *, now: datetime, actor: str) -> Journa
     return post(order, K.FEE, f"finder:{order.pk}", legs, now=now, actor=actor)
 
 
-def applied(order: Order, *, now: datetime, actor: str) -> Journal | None:
-    """Money held for a closed order pays what the customer still owes; None where nothing is owed or held."""
-    stand = purse(order)
+def applied(order: Order, *, now: datetime, actor: str, stand: Purse | None = None) -> Journal | None:
+    """Money held for a closed order pays what the customer still owes; None where nothing is owed or held.
+
+    `stand` is the order's purse as it is now, where it was read already.
+    """
+    stand = stand or purse(order)
     paise = min(stand.held, stand.due)
     if paise <= 0:
         return None
@@ -202,19 +224,13 @@ def income_of(quote: Quote) -> dict[str, int]:
     return earnings(quote.lines)
 
 
-def currency_of(order: Order) -> str:
-    """The currency of the order's quote, INR before there is one."""
-    quote = Quote.objects.filter(order=order, current=True).only("currency").first()
-    return quote.currency if quote is not None else "INR"
-
-
-def _from_customer(order: Order, paise: int) -> list[tuple[Account | str, int]]:
-    held = min(purse(order).held, paise)
+def _from_customer(stand: Purse, paise: int) -> list[tuple[Account | str, int]]:
+    held = min(stand.held, paise)
     return [(Account.HELD, held), (Account.CUSTOMER, paise - held)]
 
 
-def _to_customer(order: Order, paise: int) -> list[tuple[Account | str, int]]:
-    owed = min(purse(order).due, paise)
+def _to_customer(stand: Purse, paise: int) -> list[tuple[Account | str, int]]:
+    owed = min(stand.due, paise)
     return [(Account.CUSTOMER, -owed), (Account.HELD, owed - paise)]
 
 
@@ -224,20 +240,14 @@ def _authorised(order: Order, reference: str) -> int:
     return int(rows.aggregate(paise=Sum("paise"))["paise"] or 0)
 
 
-def _write(journal: Journal, legs: Legs, *, currency: str) -> None:
-    Posting.objects.bulk_create(
-        Posting(
-            journal=journal,
-            account=account,
-            operator_id=journal.operator_id,
-            order_id=journal.order_id,
-            bap_id=journal.bap_id,
-            currency=currency,
-            paise=paise,
-        )
-        for account, paise in legs
-        if paise
-    )
+def _write(journal: Journal, legs: Legs) -> int | None:
+    """The id of a new journal, written with its legs; None where its key is known."""
+    moved = [(str(account), paise) for account, paise in legs if paise]
+    facts = [getattr(journal, name) for name in _FACTS]
+    with connection.cursor() as cursor:
+        cursor.execute(_POST, [*facts, [account for account, _ in moved], [paise for _, paise in moved]])
+        made = cursor.fetchone()
+    return int(made[0]) if made is not None else None
 
 
 def _numbered(order: Order, word: str) -> str:

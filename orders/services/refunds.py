@@ -6,6 +6,7 @@ Asking, approving and closing lock the order first, then the refund. The sending
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -15,7 +16,7 @@ from django.db import transaction
 from core.errors import Invalid, NotAllowed, NotFound
 from core.nudges import nudge_on_commit
 from orders import selectors
-from orders.balances import purse
+from orders.balances import Purse, purse
 from orders.models import Account, Journal, MoneyRules, Order, Posting, Quote, Refund
 from orders.services import books
 from orders.services.collecting import ask_rest
@@ -37,14 +38,18 @@ def settle_order(order: Order, *, reason: Refund.Reason, now: datetime, actor: s
     What is earned beyond the money held is taken from refunds nobody has sent yet, then owed by the customer. Money a
     provider only holds stays for it to release. Told again it changes nothing. `told`: a callback tells the buyer app.
     """
+    stand = purse(order)
     if order.state in BILLED:
         quote = selectors.current_quote(order)
-        _take_back_unsent(order, quote, now=now, actor=actor)
-        books.earned(order, quote, now=now, actor=actor)
+        if _take_back_unsent(order, quote, stand, now=now, actor=actor):
+            stand = purse(order)
+        if books.earned(order, quote, now=now, actor=actor, stand=stand) is not None:
+            stand = purse(order)
         issue_paper(order, quote, now=now)
-        books.applied(order, now=now, actor=actor)
+        if books.applied(order, now=now, actor=actor, stand=stand) is not None:
+            stand = purse(order)
         ask_rest(order, now=now)
-    return _give_back(order, reason=reason, now=now, actor=actor, told=told)
+    return _give_back(order, stand, reason=reason, now=now, actor=actor, told=told)
 
 
 def ask_refund(order_id: int, paise: int, *, cause: str, now: datetime, actor: str) -> Refund:
@@ -59,7 +64,7 @@ def ask_refund(order_id: int, paise: int, *, cause: str, now: datetime, actor: s
             return known
         if order.state not in BILLED:
             raise _wrong_state(order)
-        left = sum(source.left for source in _sources(order))
+        left = sum(source.left for source in _sources(order, Refund.objects.filter(order=order)))
         spendable = min(left, purse(order).captured)
         if not 0 < paise <= spendable:
             raise Invalid(
@@ -68,7 +73,8 @@ def ask_refund(order_id: int, paise: int, *, cause: str, now: datetime, actor: s
                 path=f"{PATH}.paise",
             )
         books.forgone(order, paise, key=f"forgo:{order.pk}:{cause}", now=now, actor=actor, note=cause)
-        return _give_back(order, reason=Refund.Reason.GOODWILL, now=now, actor=actor, told=True, cause=cause)[0]
+        stand = purse(order)
+        return _give_back(order, stand, reason=Refund.Reason.GOODWILL, now=now, actor=actor, told=True, cause=cause)[0]
 
 
 @transaction.atomic
@@ -165,19 +171,24 @@ class _Source:
     way: Refund.Way
     provider: str
     reference: str
+    currency: str
     left: int
 
 
 def _give_back(
-    order: Order, *, reason: Refund.Reason, now: datetime, actor: str, told: bool, cause: str = ""
+    order: Order, stand: Purse, *, reason: Refund.Reason, now: datetime, actor: str, told: bool, cause: str = ""
 ) -> list[Refund]:
     """Owe the customer all that is held and not a provider's mere hold, by the payments it came with."""
-    stand = purse(order)
-    free, made = stand.held - stand.authorised, []
-    for source in _sources(order) if free > 0 else []:
+    free = stand.held - stand.authorised
+    if free <= 0:
+        return []
+    known, made = list(Refund.objects.filter(order=order)), []
+    for source in _sources(order, known):
         paise = min(free, source.left)
         if paise > 0:
-            made.append(_open(order, paise, source, reason=reason, now=now, actor=actor, told=told, cause=cause))
+            refund = _new(order, paise, source, number=len(known) + len(made) + 1, reason=reason, cause=cause, now=now)
+            _open(order, refund, now=now, actor=actor, told=told)
+            made.append(refund)
             free, cause = free - paise, ""
     if free > 0:
         # A bill corrected after goodwill: what was given already takes the place of what would go back now.
@@ -185,19 +196,11 @@ def _give_back(
     return made
 
 
-def _open(
-    order: Order,
-    paise: int,
-    source: _Source,
-    *,
-    reason: Refund.Reason,
-    now: datetime,
-    actor: str,
-    told: bool,
-    cause: str,
+def _new(
+    order: Order, paise: int, source: _Source, *, number: int, reason: Refund.Reason, cause: str, now: datetime
 ) -> Refund:
-    number = Refund.objects.filter(order=order).count() + 1
-    refund = Refund(
+    """A refund, not yet saved, of part of one payment."""
+    return Refund(
         order=order,
         number=number,
         cause=cause or f"{reason.value}-{number}",
@@ -206,20 +209,22 @@ def _open(
         provider=source.provider,
         payment_ref=source.reference,
         paise=paise,
-        currency=books.currency_of(order),
+        currency=source.currency,
         state=S.REQUESTED,
         key=f"refund:{order.pk}:{number}",
         requested_at=now,
         deadline_at=now + timedelta(seconds=settings.REFUND_WITHIN_S),
     )
+
+
+def _open(order: Order, refund: Refund, *, now: datetime, actor: str, told: bool) -> None:
     if not needs_approval(refund):
         refund.approved_at, refund.approved_by = now, RULES
         _send(refund, now)
     refund.save(force_insert=True)
-    legs = [(Account.HELD, paise), (Account.REFUNDS, -paise)]
+    legs = [(Account.HELD, refund.paise), (Account.REFUNDS, -refund.paise)]
     books.post(order, Journal.Kind.REFUND, f"owe:{refund.key}", legs, now=now, actor=actor, note=refund.cause)
     _note(order, refund, now=now, actor=actor, told=told)
-    return refund
 
 
 def needs_approval(refund: Refund) -> bool:
@@ -247,9 +252,12 @@ def _send(refund: Refund, now: datetime) -> None:
     nudge_on_commit(QUEUE)
 
 
-def _take_back_unsent(order: Order, quote: Quote, *, now: datetime, actor: str) -> None:
-    """Money of the customer that is needed for the bill after all, from the refunds nobody has begun to send."""
-    missing = books.missing(order, quote) - purse(order).held
+def _take_back_unsent(order: Order, quote: Quote, stand: Purse, *, now: datetime, actor: str) -> bool:
+    """Money of the customer that is needed for the bill after all, from the refunds nobody has begun to send.
+
+    False where none was taken.
+    """
+    missing, taken = books.missing(stand, quote) - stand.held, False
     unsent = Refund.objects.select_for_update(no_key=True).filter(
         order=order, state__in=[S.REQUESTED, S.APPROVED], attempts=0
     )
@@ -257,19 +265,20 @@ def _take_back_unsent(order: Order, quote: Quote, *, now: datetime, actor: str) 
         refund.next_at = None
         _move(order, refund, S.WITHDRAWN, now=now, actor=actor, problem="needed for the bill")
         _undo(refund, now=now, actor=actor)
-        missing -= refund.paise
+        missing, taken = missing - refund.paise, True
         if missing <= 0:
-            return
+            break
+    return taken
 
 
 def _undo(refund: Refund, *, now: datetime, actor: str) -> None:
     books.reverse(Journal.objects.get(key=f"owe:{refund.key}"), now=now, actor=actor, note=refund.state)
 
 
-def _sources(order: Order) -> list[_Source]:
-    """The payments that came in, newest first, less what already went or goes back by them."""
+def _sources(order: Order, refunds: Iterable[Refund]) -> list[_Source]:
+    """The payments that came in, newest first, less what already went or goes back by the order's `refunds`."""
     given: dict[tuple[str, str, str], int] = {}
-    for refund in Refund.objects.filter(order=order).exclude(state__in=GIVEN_UP):
+    for refund in (refund for refund in refunds if refund.state not in GIVEN_UP):
         name = (refund.way, refund.provider, refund.payment_ref)
         given[name] = given.get(name, 0) + refund.paise
     came = Posting.objects.filter(
@@ -278,10 +287,11 @@ def _sources(order: Order) -> list[_Source]:
     sources = []
     for posting in came.select_related("journal").order_by("-pk"):
         way = Refund.Way.BAP if posting.account == Account.BAP else Refund.Way.PROVIDER
-        name = (way.value, posting.journal.provider, posting.journal.reference)
+        provider, reference = posting.journal.provider, posting.journal.reference
+        name = (way.value, provider, reference)
         used = min(given.get(name, 0), posting.paise)
         given[name] = given.get(name, 0) - used
-        sources.append(_Source(way, posting.journal.provider, posting.journal.reference, posting.paise - used))
+        sources.append(_Source(way, provider, reference, posting.currency, posting.paise - used))
     return sources
 
 

@@ -325,3 +325,18 @@ def test_command_books_a_settlement_and_names_what_is_wrong() -> None:
             call_command("book_settlement", *named, "--rupees", "1.00", *wrong)
     with pytest.raises(CommandError, match="whole number of paise"):
         call_command("book_settlement", *named, "--rupees", "1.005")
+
+
+def test_journal_and_its_legs_are_written_once_and_in_one_statement(django_assert_num_queries: Any) -> None:
+    order = active_order()
+    parts = [(Account.CASH, 5), (Account.AUTHORISED, 0), (Account.HELD, -5)]
+    with django_assert_num_queries(1):
+        first = books.post(order, Journal.Kind.CHARGE, "once", parts, **ACTOR)
+    assert books.post(order, Journal.Kind.CHARGE, "once", parts, **ACTOR) == first
+    written = Journal.objects.get(key="once")
+    assert (written, written.at, written.actor, written.order) == (first, NOW, "test", order)
+    assert [(leg.account, leg.paise, leg.currency) for leg in written.postings.order_by("pk")] == [
+        ("cash", 5, "INR"),
+        ("held", -5, "INR"),
+    ]
+    assert sound(order)

@@ -33,6 +33,7 @@ from core import http
 from core.errors import DeliveryError
 from core.money import Money
 from orders import selectors
+from orders.balances import Purse
 from orders.models import Journal, Order, Quote
 from orders.services import books, holds
 
@@ -155,10 +156,10 @@ def float_money() -> None:
 def edit_in_place() -> None:
     """A corrected bill rewrites the postings of the first one, and nothing keeps it from doing so."""
 
-    def earned(order: Order, quote: Quote, *, now: datetime, actor: str) -> Journal | None:
+    def earned(order: Order, quote: Quote, *, now: datetime, actor: str, stand: Purse | None = None) -> Journal | None:
         first = Journal.objects.filter(order=order, kind=Journal.Kind.CAPTURE).order_by("pk").first()
         if first is None:
-            return post(order, quote, now=now, actor=actor)
+            return post(order, quote, now=now, actor=actor, stand=stand)
         first.postings.filter(account="revenue").update(paise=-quote.total_paise)
         return first
 
