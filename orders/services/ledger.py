@@ -14,7 +14,7 @@ from orders.states import FULFILLMENT_MOVES, ORDER_MOVES, allowed_text, may_move
 
 # An order that came to nothing gives back the coupons it used.
 UNUSED = (Order.State.CANCELLED, Order.State.EXPIRED)
-RELATED = ("operator", "connector__tariff", "connector__evse__station")
+RELATED = ("connector__evse__station",)
 
 
 def lock_order(order_id: int) -> Order:
