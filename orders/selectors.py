@@ -97,8 +97,9 @@ def bill_price(
     ended_at: datetime,
     readings: Iterable[MeterPoint] = (),
     unplugged_at: datetime | None = None,
+    offer: Quote | None = None,
 ) -> Price:
-    """What a delivered energy costs under the terms of the order's offer, by what the meter showed when."""
+    """What a delivered energy costs under the terms of the order's `offer`, by what the meter showed when."""
     segments = session_segments(
         readings,
         energy_wh=energy_wh,
@@ -107,7 +108,7 @@ def bill_price(
         unplugged_at=unplugged_at,
         limit_w=order.connector.max_power_w,
     )
-    return price(terms_from(offer_quote(order).tariff), segments)
+    return price(terms_from((offer or offer_quote(order)).tariff), segments)
 
 
 def running_total(

@@ -35,13 +35,13 @@ def plan_ahead(order: Order, *, now: datetime) -> None:
         booked = order.starts_at is not None and order.starts_at > now
         set_deadline(order, K.APPROVAL, at=min(limit, expected_at) if booked else limit)
         return
-    drop_deadline(order, K.APPROVAL, now=now)
     set_deadline(order, K.NO_SHOW, at=expected_at + timedelta(seconds=rules.no_show_after_s))
     remind_at = expected_at - timedelta(seconds=rules.reminder_s)
     if rules.mode == ADVANCE and remind_at > now:
         set_deadline(order, K.REMINDER, at=remind_at)
+        drop_deadline(order, K.APPROVAL, now=now)
     else:
-        drop_deadline(order, K.REMINDER, now=now)
+        drop_deadline(order, K.APPROVAL, K.REMINDER, now=now)
 
 
 @transaction.atomic

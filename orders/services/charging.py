@@ -173,8 +173,11 @@ def _bill(
             "backwards",
             path="order.fulfillments[0]",
         )
-    price = bill_price(order, energy_wh=energy_wh, started_at=started_at, ended_at=ended_at, readings=readings)
-    set_quote(order, Quote.Kind.BILL, price=price, tariff=offer_quote(order).tariff, now=now)
+    offer = offer_quote(order)
+    price = bill_price(
+        order, energy_wh=energy_wh, started_at=started_at, ended_at=ended_at, readings=readings, offer=offer
+    )
+    set_quote(order, Quote.Kind.BILL, price=price, tariff=offer.tariff, now=now)
 
 
 def _close(order: Order, to: F, *, energy_wh: int, now: datetime, reason: str, actor: str) -> None:

@@ -85,9 +85,7 @@ def standing(order: Order, *, now: datetime) -> Standing:
         agreed = _in_reading_order(consent.terms for consent in consents)
         return Standing(order, agreed, consents, (), open=False)
     terms = _holding(order, now)
-    given = {consent.terms_id for consent in consents}
-    missing = tuple(row for row in terms if row.required and row.pk not in given)
-    return Standing(order, terms, consents, missing, open=_takes_answers(order, now))
+    return Standing(order, terms, consents, _missing(terms, consents), open=_takes_answers(order, now))
 
 
 def form_token(order: Order) -> str:
@@ -149,17 +147,18 @@ def require_consent(order: Order, declared: Sequence[Declared], *, now: datetime
 
     Raises NotAllowed `consent-missing`, Invalid `consent-differs` where the word is about another text.
     """
-    seen = standing(order, now=now)
-    if not seen.missing:
+    terms = _holding(order, now)
+    missing = _missing(terms, order.consents.all()) if any(row.required for row in terms) else ()
+    if not missing:
         return
     told = {word.terms_id: word for word in declared}
-    taken = [row for row in seen.missing if declarable(row) and terms_id(row) in told]
+    taken = [row for row in missing if declarable(row) and terms_id(row) in told]
     for row in taken:
         evidence = _check_declared(row, told[terms_id(row)], now)
         _keep(order, row, channel=Consent.Channel.DECLARED, language="", evidence=evidence, now=now)
     if taken:
         _note(order, taken, Consent.Channel.DECLARED, actor=order.bap_id, now=now)
-    lacking = [row for row in seen.missing if row not in taken]
+    lacking = [row for row in missing if row not in taken]
     if lacking:
         raise NotAllowed("consent-missing", _refusal(lacking, bool(declared)), path="order.xinput")
 
@@ -193,6 +192,12 @@ def _holding(order: Order, now: datetime) -> tuple[Terms, ...]:
         if here and (row.kind not in best or _nearness(row) > _nearness(best[row.kind])):
             best[row.kind] = row
     return _in_reading_order(best.values())
+
+
+def _missing(terms: Sequence[Terms], consents: Iterable[Consent]) -> tuple[Terms, ...]:
+    """Those of the terms that must be agreed to and were not."""
+    given = {consent.terms_id for consent in consents}
+    return tuple(row for row in terms if row.required and row.pk not in given)
 
 
 def _same(wanted: str, name: str) -> bool:

@@ -22,7 +22,12 @@ Deed = Callable[[Order, datetime], None]
 
 def set_deadline(order: Order, kind: Deadline.Kind, *, at: datetime) -> None:
     """Make something due for a locked order; what was due of this kind before is replaced."""
-    Deadline.objects.update_or_create(order=order, kind=kind, defaults={"at": at, "done_at": None})
+    Deadline.objects.bulk_create(
+        [Deadline(order=order, kind=kind, at=at)],
+        update_conflicts=True,
+        unique_fields=["order", "kind"],
+        update_fields=["at", "done_at"],
+    )
 
 
 def drop_deadline(order: Order, *kinds: Deadline.Kind, now: datetime) -> None:

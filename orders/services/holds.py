@@ -53,8 +53,8 @@ def hold(order: Order, *, state: Reservation.State, held_until: datetime | None,
         old.connector_id, old.state, old.held_until, old.updated_at = order.connector_id, state, held_until, now
         old.save(update_fields=["connector", "state", "held_until", "updated_at"])
         return old
-    release(order, now=now)
-    _free_expired(evse_id, now)
+    if old is not None:
+        release(order, now=now)
     wish = Reservation(
         order=order,
         connector=order.connector,
@@ -66,8 +66,9 @@ def hold(order: Order, *, state: Reservation.State, held_until: datetime | None,
         created_at=now,
         updated_at=now,
     )
-    Reservation.objects.bulk_create([wish], ignore_conflicts=True)
-    won = live_hold(order)
+    won = _promised(wish)
+    if won is None and _free_expired(evse_id, now):
+        won = _promised(wish)
     if won is None:
         raise busy(order.connector.item_id, starts_at, ends_at)
     return won
@@ -83,11 +84,10 @@ def take(order: Order, *, now: datetime) -> None:
         hold(order, state=Reservation.State.ACTIVE, held_until=None, now=now)
         return
     lock_evses({current.evse_id})
-    _free_expired(current.evse_id, now)
     until = max(current.during.upper, wanted_range(order, now)[1])
     current.state, current.held_until, current.updated_at = Reservation.State.ACTIVE, None, now
     current.during = DateTimeTZRange(min(current.during.lower, now), until)
-    if not _widen(current):
+    if not _widen(current, now):
         raise busy(order.connector.item_id, now, until)
     _allow_grace(order, current, now)
 
@@ -95,10 +95,9 @@ def take(order: Order, *, now: datetime) -> None:
 def prolong(current: Reservation, *, until: datetime, now: datetime) -> bool:
     """Extend a promise in use; False where the time after it is promised to another."""
     lock_evses({current.evse_id})
-    _free_expired(current.evse_id, now)
     current.during = DateTimeTZRange(current.during.lower, until)
     current.updated_at = now
-    return _widen(current)
+    return _widen(current, now)
 
 
 def release(order: Order, *, now: datetime) -> None:
@@ -145,19 +144,31 @@ def _allow_grace(order: Order, current: Reservation, now: datetime) -> None:
         order.save(update_fields=["ends_at"])
 
 
-def _free_expired(evse_id: int, now: datetime) -> None:
-    """Release holds that ran out; those another transaction is at work on are left to it."""
+def _promised(wish: Reservation) -> Reservation | None:
+    """The reservation made of a wish, or None where another's promise is in its way."""
+    Reservation.objects.bulk_create([wish], ignore_conflicts=True)
+    return live_hold(wish.order)
+
+
+def _free_expired(evse_id: int, now: datetime) -> bool:
+    """Release holds that ran out, which may be in the way; those another transaction is at work on are left to it."""
     over = (
         Reservation.objects.select_for_update(skip_locked=True, no_key=True, of=("self",))
         .filter(evse_id=evse_id, state=Reservation.State.HELD, held_until__lte=now)
         .values_list("pk", flat=True)
     )
-    Reservation.objects.filter(pk__in=list(over)).update(
+    freed = Reservation.objects.filter(pk__in=list(over)).update(
         state=Reservation.State.RELEASED, held_until=None, updated_at=now
     )
+    return freed > 0
 
 
-def _widen(current: Reservation) -> bool:
+def _widen(current: Reservation, now: datetime) -> bool:
+    """Save a promise with its new time; False where the promise of another, not run out, is in its way."""
+    return _saved(current) or (_free_expired(current.evse_id, now) and _saved(current))
+
+
+def _saved(current: Reservation) -> bool:
     try:
         with transaction.atomic():
             current.save(update_fields=["during", "state", "held_until", "updated_at"])

@@ -55,16 +55,17 @@ def issue_paper(order: Order, quote: Quote, *, now: datetime) -> Invoice | None:
     Told again of the same quote it is the same paper; None where nothing was charged or nothing changed. For an
     order that was charged nothing at first, a later bill is the invoice.
     """
-    known = Invoice.objects.filter(quote=quote).first()
+    papers = list(Invoice.objects.filter(order=order).order_by("pk"))
+    known = next((paper for paper in papers if paper.quote_id == quote.pk), None)
     if known is not None:
         return known
     wanted = _wanted(quote)
-    invoice = Invoice.objects.filter(order=order, kind=PaperKind.INVOICE).first()
+    invoice = next((paper for paper in papers if paper.kind == PaperKind.INVOICE), None)
     if invoice is None:
         if wanted.total <= 0:
             return None
         return _issue(order, PaperKind.INVOICE, wanted, lines=_bill_lines(quote, wanted), now=now, quote=quote)
-    change = _change(_papered(order), wanted)
+    change = _change(_papered(papers), wanted)
     if change.total == 0:
         return None
     kind = PaperKind.CREDIT_NOTE if change.total < 0 else PaperKind.DEBIT_NOTE
@@ -165,10 +166,10 @@ def _bill_lines(quote: Quote, wanted: _Sum) -> list[dict[str, Any]]:
     return [{name: row[name] for name in row if name != "tax"} for row in quote.lines if row["code"] != GST]
 
 
-def _papered(order: Order) -> _Sum:
-    """What the order's invoice and notes come to; goodwill is a gift, and changes no price."""
+def _papered(papers: Sequence[Invoice]) -> _Sum:
+    """What an order's invoice and notes come to; goodwill is a gift, and changes no price."""
     whole, taxes = 0, dict.fromkeys(TAXES, 0)
-    for paper in Invoice.objects.filter(order=order, refund__isnull=True):
+    for paper in (paper for paper in papers if paper.refund_id is None):
         sign = -1 if paper.kind == PaperKind.CREDIT_NOTE else 1
         whole += sign * paper.taxable_paise
         for row in paper.taxes:

@@ -280,19 +280,18 @@ def _agree_payment(
     order: Order, quote: Quote, *, collected_by: str, kind: str, finder_fee: tuple[str, Decimal], now: datetime
 ) -> None:
     fee = check_finder_fee(*finder_fee, total_paise=quote.total_paise)
-    payment, _ = Payment.objects.update_or_create(
-        order=order,
-        defaults={
-            "collected_by": collected_by,
-            "type": kind,
-            "status": Payment.Status.NOT_PAID,
-            "amount_paise": quote.total_paise,
-            "finder_fee_type": fee[0],
-            "finder_fee": fee[1],
-            "currency": quote.currency,
-            "updated_at": now,
-        },
-    )
+    agreed = {
+        "collected_by": collected_by,
+        "type": kind,
+        "status": Payment.Status.NOT_PAID,
+        "amount_paise": quote.total_paise,
+        "finder_fee_type": fee[0],
+        "finder_fee": fee[1],
+        "currency": quote.currency,
+        "updated_at": now,
+    }
+    payment = Payment(order=order, **agreed)
+    Payment.objects.bulk_create([payment], update_conflicts=True, unique_fields=["order"], update_fields=[*agreed])
     agree_collection(order, payment, quote, now=now)
 
 

@@ -120,8 +120,9 @@ def claim_coupons(order: Order, quote: Quote, *, now: datetime) -> None:
     """
     wanted = sorted(row["id"] for row in quote.tariff.get("overlays", ()) if row["kind"] == COUPON)
     held = CouponUse.objects.filter(order=order, returned_at__isnull=True)
-    held.exclude(overlay_id__in=wanted).update(returned_at=now)
     have = set(held.values_list("overlay_id", flat=True))
+    if have.difference(wanted):
+        held.exclude(overlay_id__in=wanted).update(returned_at=now)
     missing = [overlay_id for overlay_id in wanted if overlay_id not in have]
     for overlay in Overlay.objects.select_for_update(no_key=True).filter(pk__in=missing).order_by("pk"):
         _claim(order, overlay, now=now)

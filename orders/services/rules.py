@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Any
 
+from django.db.models import F, Q
+
 from catalog.models import Connector
 from catalog.opening import OpeningFault, opening
 from core.errors import Invalid, NotAllowed, Unavailable
@@ -17,19 +19,15 @@ WINDOW_PATH = "order.fulfillments[0].stops"
 
 def station_rules(connector: Connector) -> Rules:
     """The reservation rules at a connector: those of its station, else its operator's, else ours."""
-    station = connector.evse.station
-    rows = ReservationRules.objects.filter(operator_id=station.operator_id, station__in=[station.pk])
-    row = rows.first() or ReservationRules.objects.filter(operator_id=station.operator_id, station=None).first()
+    row = ReservationRules.objects.filter(_scopes(connector)).order_by(F("station").asc(nulls_last=True)).first()
     return rules_from(vars(row)) if row is not None else Rules()
 
 
 def station_terms(connector: Connector) -> list[dict[str, Any]]:
     """The cancellation rules at a connector as JSON; empty where neither station nor operator wrote any."""
-    station = connector.evse.station
-    rows = list(CancellationRule.objects.filter(station_id=station.pk)) or list(
-        CancellationRule.objects.filter(operator_id=station.operator_id, station=None)
-    )
-    return [row.snapshot() for row in rows]
+    rows = list(CancellationRule.objects.filter(_scopes(connector)))
+    nearest = [row for row in rows if row.station_id is not None] or rows
+    return [row.snapshot() for row in nearest]
 
 
 def promised(connector: Connector) -> dict[str, Any]:
@@ -82,3 +80,9 @@ def check_open(connector: Connector, *, starts_at: datetime, ends_at: datetime |
         f"{station.name} is not open from {starts_at.isoformat()}{until}; choose a time within its opening hours",
         path=WINDOW_PATH,
     )
+
+
+def _scopes(connector: Connector) -> Q:
+    """The rows written for the connector's station, and those for all of its operator."""
+    station = connector.evse.station
+    return Q(operator_id=station.operator_id) & (Q(station=station) | Q(station=None))

@@ -164,18 +164,13 @@ def resolve_connector(operator_code: str, item_id: str, *, evse_uid: str = "") -
 
     Raises NotFound `provider-unknown`, `item-unknown` or `fulfillment-unknown`.
     """
-    if operator_code and not Operator.objects.filter(code=operator_code, active=True).exists():
-        raise NotFound(
-            "provider-unknown",
-            f"no provider {operator_code!r} sells here; use one from search",
-            path="order.provider.id",
-        )
     connector = (
         Connector.objects.select_related("evse__station__operator__quote_rules", "tariff")
         .filter(item_id=item_id, active=True, evse__station__published=True, evse__station__operator__active=True)
         .first()
     )
     if connector is None or (operator_code and connector.evse.station.operator.code != operator_code):
+        _check_operator(operator_code)
         seller = f" of provider {operator_code!r}" if operator_code else ""
         raise NotFound("item-unknown", f"no item {item_id!r}{seller} is on sale; use one from search", path=ITEM_PATH)
     if evse_uid and connector.evse.uid != evse_uid:
@@ -185,6 +180,15 @@ def resolve_connector(operator_code: str, item_id: str, *, evse_uid: str = "") -
             path="order.fulfillments[0].id",
         )
     return connector
+
+
+def _check_operator(operator_code: str) -> None:
+    if operator_code and not Operator.objects.filter(code=operator_code, active=True).exists():
+        raise NotFound(
+            "provider-unknown",
+            f"no provider {operator_code!r} sells here; use one from search",
+            path="order.provider.id",
+        )
 
 
 def current_terms(connector: Connector, *, at: datetime) -> Terms:
