@@ -1,21 +1,18 @@
-"""Who wins when many ask for the same at once? Confirmations and cancellations over parallel database connections.
+"""Who wins when many ask for the same at once? Orders and money over parallel database connections.
 
-N sets the number of rounds (200); the rush of many buyers on many connectors has a quarter of them.
+N sets the number of rounds (200); the rush of many buyers on many connectors has a quarter of them, cancellations,
+webhooks and refunds a tenth.
 SABOTAGE=no_constraint drops the exclusion constraint and the lock in front of it.
 """
 
 from __future__ import annotations
 
 import asyncio
-import itertools
 import os
 import random
 import sys
-import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
@@ -24,8 +21,8 @@ from typing import Any
 import django
 
 from tests.verify.rig import QUIET, Rig, Verdict, run, wanted
+from tests.verify.runners import Runners
 
-CONNECTIONS = 20
 MOST_CONNECTIONS = 90
 RIVALS = 50
 CANCELLERS = 50
@@ -34,7 +31,6 @@ HOUR = timedelta(hours=1)
 
 
 async def proof(verdict: Verdict, sabotage: str) -> None:
-    verdict.skipped += ["50 payment webhooks at once (no webhooks yet)", "50 refunds at once (no refunds yet)"]
     with Rig("http://127.0.0.1:1", sabotage=sabotage, env=QUIET) as rig:
         rig.prepare(seed_city=False)
         await asyncio.to_thread(_race, rig, verdict, sabotage)
@@ -44,6 +40,8 @@ def _race(rig: Rig, verdict: Verdict, sabotage: str) -> None:
     os.environ |= rig.env | {"DJANGO_SETTINGS_MODULE": "bpp.settings"}
     django.setup()
     from django.db import connections
+
+    from tests.verify.race_money import money_at_once
 
     if sabotage:
         from tests.verify import sabotage as switches
@@ -56,55 +54,10 @@ def _race(rig: Rig, verdict: Verdict, sabotage: str) -> None:
             _confirms_of_one_transaction(runners, verdict, rounds)
             _rush_on_many_connectors(runners, verdict, max(1, rounds // 4))
             _cancellations_of_one_order(runners, verdict, max(1, rounds // 10))
+            money_at_once(runners, verdict, max(1, rounds // 10))
             _count(rig, runners, verdict)
     finally:
         connections.close_all()
-
-
-class Runners:
-    """Threads with a database connection each, let go at the same moment."""
-
-    def __init__(self) -> None:
-        self._pool = ThreadPoolExecutor(CONNECTIONS)
-        self.surfaced: Counter[str] = Counter()
-
-    def __enter__(self) -> Runners:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        # Each thread closes its own connection; the barrier makes sure that each gets exactly one such task.
-        barrier = threading.Barrier(CONNECTIONS)
-        list(self._pool.map(lambda _: _hang_up(barrier), range(CONNECTIONS)))
-        self._pool.shutdown()
-
-    def together(self, deeds: Sequence[Callable[[], object]]) -> Counter[str]:
-        """Do all at once, as many at a time as there are connections; how often each outcome came."""
-        start = threading.Barrier(min(CONNECTIONS, len(deeds)))
-        numbers = itertools.count()
-        outcomes = Counter(self._pool.map(lambda deed: _outcome(deed, start, next(numbers)), deeds))
-        self.surfaced.update({name: count for name, count in outcomes.items() if name.startswith("!")})
-        return outcomes
-
-
-def _outcome(deed: Callable[[], object], start: threading.Barrier, number: int) -> str:
-    from core.errors import DomainError
-
-    if number < start.parties:
-        start.wait()
-    try:
-        deed()
-    except DomainError as err:
-        return err.code
-    except Exception as err:  # noqa: BLE001 - whatever else surfaces is the finding
-        return f"!{type(err).__name__}: {str(err)[:120]}"
-    return "done"
-
-
-def _hang_up(barrier: threading.Barrier) -> None:
-    from django.db import connections
-
-    barrier.wait()
-    connections.close_all()
 
 
 def _confirms_on_one_slot(runners: Runners, verdict: Verdict, rounds: int) -> None:
