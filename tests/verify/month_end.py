@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from datetime import timedelta
+from itertools import product
 from typing import Any
 
 from django.db import connection
@@ -43,13 +44,17 @@ class Bank(Psp):
 
 
 def close_month(verdict: Verdict) -> None:
-    """Send, settle and check; the figures and what does not fit go to the verdict."""
-    bank = Bank(random.Random(0))
+    """Send, settle and check; the figures and what does not fit go to the verdict.
+
+    The last buyer app settles only after a person had to ask for each of its refunds.
+    """
+    bank, operators = Bank(random.Random(0)), list(Operator.objects.order_by("pk"))
+    for operator, bap_id in product(operators, BUYERS[:-1]):
+        _settle(operator, bap_id)
     while orders.settle_due(now=END, limit=500) + orders.refunds_due(now=END, limit=500, find=lambda _: bank):
         pass
-    for operator in Operator.objects.order_by("pk"):
-        for bap_id in BUYERS:
-            _settle(operator, bap_id)
+    for operator in operators:
+        _settle(operator, BUYERS[-1])
     while orders.notes_due(now=END, limit=500):
         pass
     check = orders.check_books(now=END + timedelta(days=1), whole=True)
