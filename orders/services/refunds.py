@@ -55,7 +55,8 @@ def settle_order(order: Order, *, reason: Refund.Reason, now: datetime, actor: s
 def ask_refund(order_id: int, paise: int, *, cause: str, now: datetime, actor: str) -> Refund:
     """Give part of what a closed order earned back as goodwill; for the same `cause` it is the same refund.
 
-    Taxes fall in proportion. Raises NotAllowed `not-in-this-state`, Invalid `refund-amount` above what is left.
+    Where it takes several payments to make it up, each gives its refund; the first is returned.
+    Raises NotAllowed `not-in-this-state`, Invalid `refund-amount` above what is left.
     """
     with transaction.atomic():
         order = lock_order(order_id)
@@ -72,9 +73,7 @@ def ask_refund(order_id: int, paise: int, *, cause: str, now: datetime, actor: s
                 f"{paise} paise cannot be refunded; between 1 and {spendable} can",
                 path=f"{PATH}.paise",
             )
-        books.forgone(order, paise, key=f"forgo:{order.pk}:{cause}", now=now, actor=actor, note=cause)
-        stand = purse(order)
-        return _give_back(order, stand, reason=Refund.Reason.GOODWILL, now=now, actor=actor, told=True, cause=cause)[0]
+        return _give_goodwill(order, paise, cause=cause, now=now, actor=actor)[0]
 
 
 @transaction.atomic
@@ -104,7 +103,7 @@ def decline_refund(refund_id: int, *, text: str, now: datetime, actor: str) -> R
         raise Invalid("reason-unknown", "say why, the customer is told", path=f"{PATH}.text")
     _move(order, refund, S.DECLINED, now=now, actor=actor, told=True, problem=text)
     _undo(refund, now=now, actor=actor)
-    forgone = Journal.objects.get(key=f"forgo:{order.pk}:{refund.cause}")
+    forgone = Journal.objects.get(key=_forgone_key(order, refund.cause))
     books.reverse(forgone, now=now, actor=actor, note="declined")
     return refund
 
@@ -175,8 +174,29 @@ class _Source:
     left: int
 
 
+def _give_goodwill(order: Order, paise: int, *, cause: str, now: datetime, actor: str) -> list[Refund]:
+    """Owe the customer goodwill by the payments that came in, each part forgone by itself: it may be declined alone."""
+    known: list[Refund] = list(Refund.objects.filter(order=order))
+    made: list[Refund] = []
+    for source in _sources(order, known):
+        part = min(paise, source.left)
+        if part <= 0:
+            continue
+        name, number = f"{cause} ({len(made) + 1})" if made else cause, len(known) + len(made) + 1
+        books.forgone(order, part, key=_forgone_key(order, name), now=now, actor=actor, note=name)
+        refund = _new(order, part, source, number=number, reason=Refund.Reason.GOODWILL, cause=name, now=now)
+        _open(order, refund, now=now, actor=actor, told=True)
+        made.append(refund)
+        paise -= part
+    return made
+
+
+def _forgone_key(order: Order, cause: str) -> str:
+    return f"forgo:{order.pk}:{cause}"
+
+
 def _give_back(
-    order: Order, stand: Purse, *, reason: Refund.Reason, now: datetime, actor: str, told: bool, cause: str = ""
+    order: Order, stand: Purse, *, reason: Refund.Reason, now: datetime, actor: str, told: bool
 ) -> list[Refund]:
     """Owe the customer all that is held and not a provider's mere hold, by the payments it came with."""
     free = stand.held - stand.authorised
@@ -186,10 +206,11 @@ def _give_back(
     for source in _sources(order, known):
         paise = min(free, source.left)
         if paise > 0:
-            refund = _new(order, paise, source, number=len(known) + len(made) + 1, reason=reason, cause=cause, now=now)
+            number = len(known) + len(made) + 1
+            refund = _new(order, paise, source, number=number, reason=reason, now=now)
             _open(order, refund, now=now, actor=actor, told=told)
             made.append(refund)
-            free, cause = free - paise, ""
+            free -= paise
     if free > 0:
         # A bill corrected after goodwill: what was given already takes the place of what would go back now.
         books.regained(order, free, now=now, actor=actor)
@@ -197,7 +218,7 @@ def _give_back(
 
 
 def _new(
-    order: Order, paise: int, source: _Source, *, number: int, reason: Refund.Reason, cause: str, now: datetime
+    order: Order, paise: int, source: _Source, *, number: int, reason: Refund.Reason, cause: str = "", now: datetime
 ) -> Refund:
     """A refund, not yet saved, of part of one payment."""
     return Refund(

@@ -233,6 +233,24 @@ def test_goodwill_that_is_declined_stays_with_the_operator() -> None:
     assert sound()
 
 
+@pytest.mark.parametrize("first", [0, 1])
+def test_goodwill_out_of_two_payments_may_be_declined_part_by_part(first: int) -> None:
+    order = billed(10_000)
+    correct_bill(order.pk, energy_wh=12_000, reason="late meter", **ENDED)
+    books.captured(order, 4_248, reference="pay_2", now=LATER, actor="provider")
+    settle_due(now=LATER)
+    MoneyRules.objects.create(operator=order.operator, approve_above_paise=0)
+    ask_refund(order.pk, 10_000, cause="ticket 7", **STAFF)
+    parts = list(order.refunds.order_by("number"))
+    assert [(part.cause, part.paise) for part in parts] == [("ticket 7", 4_248), ("ticket 7 (2)", 5_752)]
+    kept = parts.pop(1 - first)
+    decline_refund(parts[0].pk, text="charged as agreed", **STAFF)
+    assert purse(order) == Purse(paid=27_848, captured=27_848 - kept.paise, refunded=kept.paise)
+    decline_refund(kept.pk, text="charged as agreed", **STAFF)
+    assert purse(order) == Purse(paid=27_848, captured=27_848)
+    assert sound()
+
+
 def test_meter_corrected_after_goodwill_returns_no_more_than_was_paid() -> None:
     order = billed(10_000)
     ask_refund(order.pk, 20_000, cause="ticket 7", **STAFF)
