@@ -12,6 +12,7 @@ from orders.models import Deadline, Order
 from orders.services.cancel import close_cancelled
 from orders.services.deadlines import ACTOR, drop_deadline, set_deadline
 from orders.services.ledger import lock_order, record
+from orders.services.no_energy import energy_within_s
 from orders.services.rules import order_rules
 from orders.terms import DECLINED, NO_SHOW
 
@@ -35,7 +36,10 @@ def plan_ahead(order: Order, *, now: datetime) -> None:
         booked = order.starts_at is not None and order.starts_at > now
         set_deadline(order, K.APPROVAL, at=min(limit, expected_at) if booked else limit)
         return
-    set_deadline(order, K.NO_SHOW, at=expected_at + timedelta(seconds=rules.no_show_after_s))
+    if _refunded_first(order, rules.no_show_after_s):
+        drop_deadline(order, K.NO_SHOW, now=now)
+    else:
+        set_deadline(order, K.NO_SHOW, at=expected_at + timedelta(seconds=rules.no_show_after_s))
     remind_at = expected_at - timedelta(seconds=rules.reminder_s)
     if rules.mode == ADVANCE and remind_at > now:
         set_deadline(order, K.REMINDER, at=remind_at)
@@ -88,6 +92,17 @@ def close_no_show(order: Order, now: datetime) -> None:
     close_cancelled(
         order, by="PROVIDER", reason_id=NO_SHOW, text=NO_SHOW_TEXT, now=now, actor=ACTOR, fulfillment=F.NO_SHOW
     )
+
+
+def _refunded_first(order: Order, no_show_after_s: int) -> bool:
+    """Whether a paid order that charges now is refunded for want of energy before its driver counts as a no-show.
+
+    At the same moment the refund goes first; a booked time is always the no-show's.
+    """
+    if order.starts_at is not None:
+        return False
+    within_s = energy_within_s(order)
+    return within_s is not None and within_s <= no_show_after_s
 
 
 def _approve(order: Order, *, now: datetime, actor: str) -> None:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from django.conf import settings
-from django.db.models import F, Q, QuerySet
+from django.db.models import Exists, F, OuterRef, Q, QuerySet
 from django.db.models.functions import Coalesce, Greatest
 
 from core.due import each_alone, lock_next
-from orders.models import MoneyRules, Order, Payment
+from orders.models import Deadline, MoneyRules, Order, Payment
 from orders.services.cancel import close_cancelled
 
 ACTOR = "clock"
@@ -20,9 +20,18 @@ def energy_due(*, now: datetime, limit: int = 100) -> int:
     """Cancel paid orders that nobody began to charge, with all their money back; returns how many.
 
     The time runs from the confirmation, for a booked time from its end; the operator's rules say how long, else the
-    settings. One transaction an order.
+    settings. An order that is still waited for as a no-show is left to that. One transaction an order.
     """
     return each_alone(_waiting(now), lambda key: _cancel(key, now), limit=limit)
+
+
+def energy_within_s(order: Order) -> int | None:
+    """How long a confirmed order may be without energy until it is refunded in full, s; None where it is not paid."""
+    paid = Payment.objects.filter(order=order, status=Payment.Status.PAID)
+    found = paid.values_list("order__operator__money_rules__energy_within_s").first()
+    if found is None:
+        return None
+    return settings.ENERGY_WITHIN_S if found[0] is None else int(found[0])
 
 
 def _cancel(order_id: int, now: datetime) -> bool:
@@ -53,4 +62,5 @@ def _waiting(now: datetime) -> QuerySet[Order]:
     for operator_id, within_s in own.values_list("operator_id", "energy_within_s"):
         theirs = Q(operator=operator_id)
         late = late & ~theirs | theirs & Q(since__lte=now - timedelta(seconds=within_s or 0))
-    return paid.annotate(since=since).filter(late).order_by("confirmed_at", "pk")
+    expected = Deadline.objects.filter(order=OuterRef("pk"), kind=Deadline.Kind.NO_SHOW, done_at__isnull=True)
+    return paid.exclude(Exists(expected)).annotate(since=since).filter(late).order_by("confirmed_at", "pk")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 from typing import Any
@@ -13,7 +13,7 @@ from django.db import IntegrityError, connections, transaction
 
 from core.errors import DomainError, PaymentError
 from orders.balances import Purse, purse
-from orders.models import Journal, MoneyRules, Order, Payment, Quote, Refund
+from orders.models import Deadline, Journal, MoneyRules, Order, Payment, Quote, Refund, ReservationRules
 from orders.payments.base import Ask, Link, News, Received, Refunded
 from orders.services import (
     approve_refund,
@@ -21,7 +21,9 @@ from orders.services import (
     books,
     check_books,
     complete_order,
+    confirm_order,
     correct_bill,
+    deadlines_due,
     decline_refund,
     energy_due,
     expire_due,
@@ -33,7 +35,7 @@ from orders.services import (
 )
 from orders.services.returning import MOST_ATTEMPTS
 from orders.states import REFUND_MOVES
-from tests.factories.orders import BAP, NOW, active_order, initiated_order
+from tests.factories.orders import BAP, NOW, a_confirm, active_order, connector_on_sale, initiated_order
 from tests.orders.refusals import refusal
 
 pytestmark = pytest.mark.django_db
@@ -88,9 +90,6 @@ def billed(energy_wh: int = 8_000, *, ours: bool = False, **changes: Any) -> Ord
 
 
 def confirmed(order: Order, *, ours: bool) -> Order:
-    from orders.services import confirm_order
-    from tests.factories.orders import a_confirm
-
     return confirm_order(**a_confirm(order, reference="pay_1" if ours else ""))
 
 
@@ -304,11 +303,36 @@ def test_one_order_that_cannot_be_cancelled_holds_up_no_other() -> None:
     assert sound_one.state == "cancelled"
 
 
-def test_booked_time_is_waited_for() -> None:
+def test_booked_time_is_left_to_the_no_show() -> None:
     begins = NOW + timedelta(hours=3)
-    active_order(starts_at=begins, ends_at=begins + timedelta(hours=1))
+    order = active_order(starts_at=begins, ends_at=begins + timedelta(hours=1))
+    assert energy_due(now=begins + timedelta(hours=9)) == 0
+    Deadline.objects.filter(order=order).update(done_at=begins)
     assert energy_due(now=begins + timedelta(minutes=90)) == 0
     assert energy_due(now=begins + timedelta(minutes=121)) == 1
+
+
+@pytest.mark.parametrize("sweeps", [(energy_due, deadlines_due), (deadlines_due, energy_due)])
+@pytest.mark.parametrize(("no_show_after_s", "reason"), [(3_600, "no-energy"), (3_599, "no-show")])
+def test_paid_order_without_energy_ends_the_same_whichever_sweep_comes_first(
+    sweeps: tuple[Callable[..., int], ...], no_show_after_s: int, reason: str
+) -> None:
+    connector = connector_on_sale()
+    ReservationRules.objects.create(operator=connector.evse.station.operator, no_show_after_s=no_show_after_s)
+    order = active_order(connector)
+    for sweep in sweeps:
+        sweep(now=NOW + timedelta(hours=2))
+    order.refresh_from_db()
+    assert order.cancellation["reason_id"] == reason
+    assert purse(order).refunded == (23_600 if reason == "no-energy" else 16_520)
+
+
+def test_driver_who_has_not_paid_is_a_no_show() -> None:
+    order = confirm_order(**a_confirm(initiated_order(payment_type="ON-FULFILLMENT"), payment_status="NOT-PAID"))
+    assert energy_due(now=NOW + timedelta(hours=2)) == 0
+    assert deadlines_due(now=NOW + timedelta(hours=2)) == 1
+    order.refresh_from_db()
+    assert order.fulfillment == "no-show"
 
 
 def test_money_for_an_order_nobody_confirmed_goes_back() -> None:
