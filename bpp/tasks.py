@@ -71,10 +71,13 @@ def expire_due() -> None:
 @task("refund")
 def refund_due() -> None:
     """Give back what orders have no use for, and see that the books add up."""
-    _each(
-        lambda: _drain("refund", _refund, hands=1),
-        lambda: orders.check_books(now=timezone.now(), every=timedelta(seconds=settings.BOOKS_CHECK_S)),
-    )
+    _each(lambda: _drain("refund", _refund, hands=1), _check_books)
+
+
+def _check_books() -> None:
+    now = timezone.now()
+    if orders.check_books(now=now, every=timedelta(seconds=settings.BOOKS_CHECK_S)) is not None:
+        orders.settle_due(now=now, limit=50, whole=True)
 
 
 def _refund() -> int:

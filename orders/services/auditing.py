@@ -24,6 +24,7 @@ SETTLED_WITHIN = timedelta(minutes=15)
 MOST_FINDINGS = 100
 CHUNK = 2_000
 BILLED = (Order.State.COMPLETE, Order.State.CANCELLED)
+ENDED = (*BILLED, Order.State.EXPIRED)
 K = Journal.Kind
 INCOME = (Account.REVENUE, Account.FEES, Account.CGST, Account.SGST, Account.UTGST, Account.IGST)
 Sums = list[tuple[str, str, int]]
@@ -78,8 +79,8 @@ def findings_of(order: Order, stand: Purse, sums: Sums, *, now: datetime) -> Ite
     earned = -sum(accounts.get(account, 0) for account in (*INCOME, Account.GOODWILL))
     if earned != stand.captured + stand.due:
         yield Finding(order.pk, "captured", f"{earned} paise were earned, {stand.captured} taken, {stand.due} are due")
-    rested = order.closed_at is None or now - order.closed_at > SETTLED_WITHIN
-    if order.state in BILLED and stand.held != stand.authorised and rested:
+    rested = now - (order.closed_at or order.updated_at) > SETTLED_WITHIN
+    if order.state in ENDED and stand.held != stand.authorised and rested:
         yield Finding(order.pk, "held", f"the order is {order.state} and still holds {stand.held} paise")
 
 

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Exists, OuterRef, Subquery, Sum
+from django.db.models import Exists, OuterRef, Q, Sum
 
 from core.errors import PaymentError
 from orders.balances import CAME_IN, purse
@@ -32,6 +32,7 @@ MOST_ATTEMPTS = 8
 ASK_AGAIN_S = 600
 LOOK_BACK = timedelta(days=2)
 CLOSED = (Order.State.COMPLETE, Order.State.CANCELLED)
+ENDED = (*CLOSED, Order.State.EXPIRED)
 
 Find = Callable[[Refund], Provider | None]
 
@@ -52,13 +53,14 @@ def refunds_due(*, now: datetime, limit: int = 50, find: Find | None = None) -> 
     return limit
 
 
-def settle_due(*, now: datetime, limit: int = 50) -> int:
+def settle_due(*, now: datetime, limit: int = 50, whole: bool = False) -> int:
     """Return money that came for orders which are over or were never confirmed; returns how many orders.
 
-    What came late for a closed order pays what is still owed first.
+    What came late for a closed order pays what is still owed first. `whole` looks at all orders instead of those money
+    came for in the last days: dearer, for the one that was missed then.
     """
     done = 0
-    for order_id in _unsettled(now)[:limit]:
+    for order_id in _unsettled(now, whole=whole)[:limit]:
         with transaction.atomic():
             order = lock_order(order_id)
             stand = purse(order)
@@ -142,21 +144,28 @@ def _hand_over(order: Order, refund: Refund, text: str, now: datetime) -> None:
     log.error("refund needs a person", extra={"order": order.pk, "refund": refund.key, "why": text})
 
 
-def _unsettled(now: datetime) -> list[int]:
-    """Orders that are over, had money come in lately and still hold some."""
-    came = Journal.objects.filter(order=OuterRef("pk"), kind__in=CAME_IN, at__gt=now - LOOK_BACK)
-    held = Posting.objects.filter(order=OuterRef("pk"), account=Account.HELD).order_by().values("order")
-    over = Order.objects.exclude(state=Order.State.ACTIVE).filter(Exists(came))
-    over = over.annotate(held_paise=Subquery(held.annotate(sum=Sum("paise")).values("sum")))
-    return list(over.filter(held_paise__lt=0).order_by("pk").values_list("pk", flat=True))
+def _unsettled(now: datetime, *, whole: bool) -> list[int]:
+    """Orders that are over and hold more than a provider may still let go; without `whole` of late ones alone."""
+    sums = Posting.objects.filter(order__isnull=False, account__in=[Account.HELD, Account.AUTHORISED])
+    if not whole:
+        came = Journal.objects.filter(kind__in=CAME_IN, at__gt=now - LOOK_BACK)
+        sums = sums.filter(order__in=came.values("order"))
+    owed = sums.order_by().values("order").annotate(sum=Sum("paise")).filter(sum__lt=0)
+    stands = Quote.objects.filter(order=OuterRef("pk"), current=True, valid_until__gt=_lapsed(now))
+    over = Order.objects.exclude(state=Order.State.ACTIVE).filter(Q(state__in=ENDED) | ~Exists(stands))
+    return list(over.filter(pk__in=owed.values("order")).order_by("pk").values_list("pk", flat=True))
 
 
 def _is_over(order: Order, now: datetime) -> bool:
     """Whether the order is closed, or its offer ran out before anybody confirmed it."""
-    if order.state in {*CLOSED, Order.State.EXPIRED}:
+    if order.state in ENDED:
         return True
-    grace = now - timedelta(seconds=settings.REFUND_UNCONFIRMED_S)
     offer = Quote.objects.filter(order=order, current=True).first()
     return order.state != Order.State.ACTIVE and (
-        offer is None or offer.valid_until is None or offer.valid_until <= grace
+        offer is None or offer.valid_until is None or offer.valid_until <= _lapsed(now)
     )
+
+
+def _lapsed(now: datetime) -> datetime:
+    """An offer that ended by then is given up, with the time a confirmation on its way may take."""
+    return now - timedelta(seconds=settings.REFUND_UNCONFIRMED_S)

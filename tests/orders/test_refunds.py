@@ -355,6 +355,30 @@ def test_money_that_comes_late_for_a_closed_order_goes_back() -> None:
     assert sound()
 
 
+def test_orders_that_only_authorised_money_hold_up_nobody() -> None:
+    for number in range(2):
+        books.authorised(initiated_order(collected_by="BPP"), 9, reference=f"pay_{number}", now=NOW, actor="provider")
+    order = initiated_order(collected_by="BPP")
+    books.captured(order, 23_600, reference="pay_9", now=NOW, actor="provider")
+    expire_due(NOW + timedelta(hours=1))
+    assert settle_due(now=NOW + timedelta(hours=1), limit=1) == 1
+    assert only(order).paise == 23_600
+
+
+def test_money_that_was_missed_is_returned_however_long_ago_it_came() -> None:
+    order = initiated_order(collected_by="BPP")
+    books.captured(order, 23_600, reference="pay_1", now=NOW, actor="provider")
+    expire_due(NOW + timedelta(hours=1))
+    late = NOW + timedelta(days=9)
+    found = check_books(now=late)
+    assert found is not None
+    assert [finding["rule"] for finding in found.findings] == ["held"]
+    assert settle_due(now=late) == 0
+    assert settle_due(now=late, whole=True) == 1
+    assert purse(order) == Purse(paid=23_600, refunded=23_600)
+    assert sound()
+
+
 def test_refunds_never_exceed_what_was_paid_whoever_writes_them() -> None:
     order = billed()
     row = only(order)
