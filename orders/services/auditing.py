@@ -110,8 +110,9 @@ def _look(order_ids: list[int], now: datetime) -> Iterator[Finding]:
         stand = purse_of(mine)
         yield from findings_of(order, stand, mine, now=now)
         earned = -sum(paise for account, _, paise in mine if account in INCOME)
-        if papers.get(order.pk, earned) != earned:
-            yield Finding(order.pk, "papers", f"invoices and notes are {papers[order.pk]} paise, {earned} were earned")
+        shown = papers.get(order.pk, 0 if order.state in BILLED else earned)
+        if shown != earned:
+            yield Finding(order.pk, "papers", f"invoices and notes are {shown} paise, {earned} were earned")
         asked, sent = refunds.get(order.pk, (0, 0))
         if (asked, sent) != (stand.refunded, stand.returned):
             yield Finding(order.pk, "refunds", f"refunds are {asked} ({sent} done) paise, the books say {stand}")

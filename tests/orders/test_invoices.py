@@ -272,7 +272,7 @@ def test_database_keeps_papers_and_series(how: str) -> None:
 
 
 @pytest.mark.django_db
-def test_gap_would_be_seen() -> None:
+def test_gap_and_the_bill_without_its_paper_would_be_seen() -> None:
     paper = papers(billed())[0]
     with connection.cursor() as cursor:
         cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
@@ -283,7 +283,7 @@ def test_gap_would_be_seen() -> None:
     assert list(all_gaps().values()) == [[1]]
     check = check_books(now=NOW + timedelta(days=1), whole=True)
     assert check is not None
-    assert [finding["rule"] for finding in check.findings] == ["gap"]
+    assert [finding["rule"] for finding in check.findings] == ["papers", "gap"]
 
 
 @pytest.mark.django_db
