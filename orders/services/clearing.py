@@ -57,15 +57,15 @@ def settle_with(
     now: datetime,
     actor: str,
 ) -> Journal:
-    """Take down that a buyer app paid `paise` net for orders closed before `until`.
+    """Take down that a buyer app paid `paise` net of what it owes.
 
-    Refunds it was told of by then count as paid out by it, its finder fees as kept. The same reference again is the
-    same settlement. Raises Invalid `settlement-reference`, NotAllowed `settlement-amount` for more than it owes.
+    Refunds it was told of before `until` count as paid out by it, its finder fees as kept. The same reference again is
+    the same settlement. Raises Invalid `settlement-reference`, NotAllowed `settlement-amount` for more than it owes.
     """
     if not reference.strip():
         raise Invalid("settlement-reference", "a settlement needs the bank's reference", path=f"{PATH}.reference")
     key = f"settle:{operator.pk}:{hashlib.sha256(f'{bap_id}:{reference}'.encode()).hexdigest()[:32]}"
-    _queue_up(key)
+    _queue_up(f"settle:{operator.pk}:{bap_id}")
     known = Journal.objects.filter(key=key).first()
     if known is not None:
         return known
@@ -106,6 +106,6 @@ def _write(
 
 
 def _queue_up(key: str) -> None:
-    """Let the same settlement, told twice at once, come one after the other."""
+    """Let the settlements of one buyer app come one after the other: each looks at what the last one left owed."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [key])

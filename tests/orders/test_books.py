@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from io import StringIO
 from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command
-from django.db import IntegrityError, connection, transaction
+from django.db import IntegrityError, OperationalError, connection, transaction
 
 from core.errors import DomainError
 from orders.balances import Purse, balance, income, purse
@@ -219,6 +220,29 @@ def test_settlement_of_a_buyer_app_pays_its_debt_and_its_refunds() -> None:
     assert balance(order.operator_id, BAP, Account.BANK) == 19_352
     assert order.refunds.get().state == "done"
     assert sound(order)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_two_settlements_at_once_pay_no_more_than_is_owed() -> None:
+    operator = billed(10_000).operator
+    terms: dict[str, Any] = {"paise": 20_000, "until": LATER, "now": LATER, "actor": "staff:x"}
+
+    def another() -> None:
+        try:
+            with transaction.atomic(), connection.cursor() as cursor:
+                cursor.execute("SET LOCAL lock_timeout = '200ms'")
+                settle_with(operator, BAP, reference="UTR2", **terms)
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(1) as pool, transaction.atomic():
+        settle_with(operator, BAP, reference="UTR1", **terms)
+        with pytest.raises(OperationalError, match="lock timeout"):
+            pool.submit(another).result()
+    with pytest.raises(DomainError) as caught:
+        settle_with(operator, BAP, reference="UTR2", **terms)
+    assert caught.value.code == "settlement-amount"
+    assert balance(operator.pk, BAP, Account.BAP) == 3_600
 
 
 def test_buyer_app_that_collects_late_owes_it_instead_of_the_customer() -> None:
