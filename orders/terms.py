@@ -108,6 +108,12 @@ def refund_terms(terms: Iterable[FeeTerm]) -> tuple[dict[str, Any], ...]:
     return tuple(named.values())
 
 
+def refund_within_s(terms: Iterable[FeeTerm], *, state: str) -> int | None:
+    """How soon a refund is promised in `state`, s, as `refund_terms` tells it; None where nothing is said of it."""
+    told = {row["state"]: int(row["within_s"]) for row in refund_terms(terms)}
+    return told.get(state, told.get(READY) if state == NO_SHOW_STATE else None)
+
+
 def term_for(terms: Iterable[FeeTerm], *, state: str, starts_at: datetime | None, now: datetime) -> FeeTerm:
     """The term that counts now: the first that fits; cancelling is free where none does.
 

@@ -20,7 +20,7 @@ from orders.services.ledger import lock_order, record, set_quote
 from orders.services.refunds import settle_order
 from orders.services.rules import order_rules, order_terms
 from orders.services.wish import OUT_OF_SERVICE
-from orders.terms import CANCELLATION_REASONS, FREE, NO_SHOW_STATE, OTHER_REASON, FeeTerm, term_for
+from orders.terms import CANCELLATION_REASONS, FREE, NO_SHOW_STATE, OTHER_REASON, FeeTerm, refund_within_s, term_for
 
 By = Literal["CONSUMER", "PROVIDER"]
 REASON_PATH = "cancellation_reason_id"
@@ -93,6 +93,7 @@ def close_cancelled(
     offer = offer_quote(order)
     state = NO_SHOW_STATE if fulfillment == Order.Fulfillment.NO_SHOW else ""
     term = cancellation_term(order, by=by, now=now, state=state)
+    within_s = refund_within_s(order_terms(order), state=state or order.fulfillment)
     set_quote(order, Quote.Kind.CANCELLATION, price=_price(offer, term), tariff=offer.tariff, now=now)
     release(order, now=now)
     drop_deadline(order, now=now)
@@ -109,7 +110,7 @@ def close_cancelled(
         data={"by": by, "reason_id": reason_id},
         saved=("closed_at", "cancellation"),
     )
-    settle_order(order, reason=Refund.Reason.CANCELLED, now=now, actor=actor)
+    settle_order(order, reason=Refund.Reason.CANCELLED, now=now, actor=actor, within_s=within_s)
 
 
 def _check_cancellable(order: Order, who: Who) -> None:

@@ -32,11 +32,20 @@ BILLED = (Order.State.COMPLETE, Order.State.CANCELLED)
 GIVEN_UP = (S.DECLINED, S.WITHDRAWN)
 
 
-def settle_order(order: Order, *, reason: Refund.Reason, now: datetime, actor: str, told: bool = False) -> list[Refund]:
+def settle_order(
+    order: Order,
+    *,
+    reason: Refund.Reason,
+    now: datetime,
+    actor: str,
+    told: bool = False,
+    within_s: int | None = None,
+) -> list[Refund]:
     """Bring a locked, closed order's money to rest: earn what its quote says, return the rest at once.
 
     What is earned beyond the money held is taken from refunds nobody has sent yet, then owed by the customer. Money a
-    provider only holds stays for it to release. Told again it changes nothing. `told`: a callback tells the buyer app.
+    provider only holds stays for it to release. Told again it changes nothing. `told`: a callback tells the buyer app;
+    `within_s`: how soon the order's terms promise the money, None where they say nothing of it.
     """
     stand = purse(order)
     if order.state in BILLED:
@@ -49,7 +58,7 @@ def settle_order(order: Order, *, reason: Refund.Reason, now: datetime, actor: s
         if books.applied(order, now=now, actor=actor, stand=stand) is not None:
             stand = purse(order)
         ask_rest(order, now=now)
-    return _give_back(order, stand, reason=reason, now=now, actor=actor, told=told)
+    return _give_back(order, stand, reason=reason, now=now, actor=actor, told=told, within_s=within_s)
 
 
 def ask_refund(order_id: int, paise: int, *, cause: str, now: datetime, actor: str) -> Refund:
@@ -196,7 +205,14 @@ def _forgone_key(order: Order, cause: str) -> str:
 
 
 def _give_back(
-    order: Order, stand: Purse, *, reason: Refund.Reason, now: datetime, actor: str, told: bool
+    order: Order,
+    stand: Purse,
+    *,
+    reason: Refund.Reason,
+    now: datetime,
+    actor: str,
+    told: bool,
+    within_s: int | None,
 ) -> list[Refund]:
     """Owe the customer all that is held and not a provider's mere hold, by the payments it came with."""
     free = stand.held - stand.authorised
@@ -207,7 +223,7 @@ def _give_back(
         paise = min(free, source.left)
         if paise > 0:
             number = len(known) + len(made) + 1
-            refund = _new(order, paise, source, number=number, reason=reason, now=now)
+            refund = _new(order, paise, source, number=number, reason=reason, within_s=within_s, now=now)
             _open(order, refund, now=now, actor=actor, told=told)
             made.append(refund)
             free -= paise
@@ -218,7 +234,15 @@ def _give_back(
 
 
 def _new(
-    order: Order, paise: int, source: _Source, *, number: int, reason: Refund.Reason, cause: str = "", now: datetime
+    order: Order,
+    paise: int,
+    source: _Source,
+    *,
+    number: int,
+    reason: Refund.Reason,
+    cause: str = "",
+    within_s: int | None = None,
+    now: datetime,
 ) -> Refund:
     """A refund, not yet saved, of part of one payment."""
     return Refund(
@@ -234,7 +258,7 @@ def _new(
         state=S.REQUESTED,
         key=f"refund:{order.pk}:{number}",
         requested_at=now,
-        deadline_at=now + timedelta(seconds=settings.REFUND_WITHIN_S),
+        deadline_at=now + timedelta(seconds=settings.REFUND_WITHIN_S if within_s is None else within_s),
     )
 
 

@@ -13,12 +13,23 @@ from django.db import IntegrityError, connections, transaction
 
 from core.errors import DomainError, PaymentError
 from orders.balances import Purse, purse
-from orders.models import Deadline, Journal, MoneyRules, Order, Payment, Quote, Refund, ReservationRules
+from orders.models import (
+    CancellationRule,
+    Deadline,
+    Journal,
+    MoneyRules,
+    Order,
+    Payment,
+    Quote,
+    Refund,
+    ReservationRules,
+)
 from orders.payments.base import Ask, Link, News, Received, Refunded
 from orders.services import (
     approve_refund,
     ask_refund,
     books,
+    cancel_order,
     check_books,
     complete_order,
     confirm_order,
@@ -325,6 +336,17 @@ def test_paid_order_without_energy_ends_the_same_whichever_sweep_comes_first(
     order.refresh_from_db()
     assert order.cancellation["reason_id"] == reason
     assert purse(order).refunded == (23_600 if reason == "no-energy" else 16_520)
+
+
+@pytest.mark.parametrize(("state", "days"), [("payment-completed", 2), ("charging-started", 5)])
+def test_refund_of_a_cancelled_order_comes_as_soon_as_its_terms_say(state: str, days: int) -> None:
+    connector = connector_on_sale()
+    CancellationRule.objects.create(
+        operator=connector.evse.station.operator, state=state, fee_percent=10, refund_within_s=2 * 86_400
+    )
+    order = active_order(connector)
+    cancel_order(order_id=order.pk, by="CONSUMER", now=NOW, actor=BAP)
+    assert only(order).deadline_at == NOW + timedelta(days=days)
 
 
 def test_driver_who_has_not_paid_is_a_no_show() -> None:
