@@ -13,7 +13,9 @@ from catalog.deeds import Act, Deed, DeedsMixin
 from catalog.tenancy import Area, LogAdmin, PlatformLogAdmin
 from catalog.wording import rupees
 from orders.models import Collection, PaymentNews, PaymentReference, WebhookRefusal
-from orders.services.receiving import UNPAID, confirm_by_hand, look_again
+from orders.payments import can_be_asked
+from orders.services.cashier import book_what_came
+from orders.services.receiving import UNPAID, confirm_by_hand, look_again, put_aside
 
 S, N = Collection.State, PaymentNews.State
 COLLECTION_TONES = {
@@ -34,6 +36,10 @@ class ReferenceForm(forms.Form):
     reference = forms.CharField(max_length=64, help_text="The transaction id on the bank statement.")
 
 
+class ReasonForm(forms.Form):
+    text = forms.CharField(max_length=300, help_text="Why it is not booked, and what became of the money.")
+
+
 def _confirm(act: Act) -> str:
     row = confirm_by_hand(act.row.pk, reference=act.answers["reference"], actor=act.actor, now=act.now)
     return f"{rupees(row.captured_paise)} arrived with {row.payment_ref}."
@@ -44,13 +50,23 @@ def _look(act: Act) -> str:
     return "The provider is being asked."
 
 
+def _book(act: Act) -> str:
+    book_what_came(act.row.pk, actor=act.actor, now=act.now)
+    return "It is in the books; what the order has no use for goes back by itself."
+
+
+def _put_aside(act: Act) -> str:
+    put_aside(act.row.pk, text=act.answers["text"], actor=act.actor, now=act.now)
+    return "It is closed; nothing was booked."
+
+
 COLLECTION_DEEDS = (
     Deed(
         "arrived",
         "Confirm the transfer",
         "Did this money arrive on the account? The order counts as paid.",
         _confirm,
-        when=lambda row: row.provider == "upi" and row.state in UNPAID,
+        when=lambda row: not can_be_asked(row.provider) and row.state in UNPAID,
         form=ReferenceForm,
         icon="account_balance",
         fields={"order.payments[0].params.transaction_id": "reference"},
@@ -60,8 +76,26 @@ COLLECTION_DEEDS = (
         "Ask the provider",
         "Ask how the payment stands, now?",
         _look,
-        when=lambda row: row.provider != "upi" and row.link_ref != "",
+        when=lambda row: can_be_asked(row.provider) and row.link_ref != "",
         icon="sync",
+    ),
+    Deed(
+        "book",
+        "Book what came",
+        "Take what the provider took into the books, although it is not what was asked for? It secures no order.",
+        _book,
+        when=lambda row: row.state == S.ALARM and can_be_asked(row.provider) and row.link_ref != "",
+        icon="account_balance",
+    ),
+    Deed(
+        "aside",
+        "Put aside",
+        "Close this without booking what came?",
+        _put_aside,
+        when=lambda row: row.state == S.ALARM,
+        form=ReasonForm,
+        destructive=True,
+        icon="inventory_2",
     ),
 )
 

@@ -29,6 +29,11 @@ class Options:
     allow_private: bool = False
 
 
+def can_be_asked(name: str) -> bool:
+    """Whether a provider tells how a payment stands, be it configured now or not; else a person has to."""
+    return any(provider.can_fetch for provider in (Razorpay, Upi) if provider.name == name)
+
+
 def provider_named(name: str, options: Options) -> Provider:
     """The provider `name` with its account. Raises PaymentError (permanent) where it is unknown or not configured."""
     if name == "razorpay":

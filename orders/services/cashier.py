@@ -25,7 +25,7 @@ from orders.models import Collection, Order, PaymentNews, Refund, WebhookRefusal
 from orders.payments import provider_named
 from orders.payments.base import Ask, News, Provider, Received, State, WebhookRefused
 from orders.services.collecting import QUEUE, SHORTEST_LINK, ask_rest, options, provider_of, withdraw
-from orders.services.receiving import CLOSED, give_free, locked, next_look, receive
+from orders.services.receiving import CLOSED, give_free, locked, next_look, receive, take_unfitting
 
 log = logging.getLogger(__name__)
 
@@ -78,6 +78,12 @@ def forget_news(*, now: datetime, limit: int = 1_000) -> int:
     until = now - timedelta(days=settings.PAYMENT_NEWS_DAYS)
     old = PaymentNews.objects.filter(raw__isnull=False, done_at__lte=until).order_by("done_at").values("pk")[:limit]
     return PaymentNews.objects.filter(pk__in=old).update(raw=None)
+
+
+def book_what_came(collection_id: int, *, actor: str, now: datetime) -> Collection:
+    """Ask the provider about a payment that needs a person, and book it. Raises PaymentError, as take_unfitting."""
+    row = Collection.objects.get(pk=collection_id)
+    return take_unfitting(row.pk, provider_of(row).fetch(row.link_ref), actor=actor, now=now)
 
 
 def _keep(provider: str, news: News, raw: bytes, now: datetime) -> PaymentNews:

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 
 from django.db import transaction
 
-from core.errors import NotAllowed
+from core.errors import Invalid, NotAllowed
 from core.nudges import nudge_on_commit
 from orders.models import Collection, Order, Payment
 from orders.payments.base import Received, State
@@ -92,10 +92,61 @@ def look_again(collection_id: int, *, now: datetime) -> Collection:
     if not row.link_ref:
         raise NotAllowed("not-in-this-state", f"{row} has no link yet; nothing can be asked about it", path="state")
     if row.state == S.ALARM:
-        row.state = S.CAPTURED if row.captured_paise else S.AUTHORISED if row.authorised_paise else S.OPEN
+        row.state = _before_alarm(row)
     row.next_at, row.updated_at = now, now
     row.save(update_fields=["state", "next_at", "updated_at"])
     nudge_on_commit(QUEUE)
+    return row
+
+
+@transaction.atomic
+def take_unfitting(collection_id: int, seen: Received, *, actor: str, now: datetime) -> Collection:
+    """Book money that waits for a person, as the provider tells of it now: it is held for the order or goes back.
+
+    It secures no order: the collection is closed, unless it was paid as asked for before. Raises NotAllowed
+    `not-in-this-state` where nothing waits, was taken, or came in the books' currency.
+    """
+    order, row = locked(collection_id)
+    if row.state != S.ALARM or seen.state != State.CAPTURED or seen.currency != row.currency:
+        raise NotAllowed(
+            "not-in-this-state",
+            f"{row} is {row.state} and the provider says {seen.state} in {seen.currency or row.currency}; only a taken "
+            f"payment in {row.currency} that needs a person can be booked, put another aside",
+            path="state",
+        )
+    paise = min(seen.captured_paise, seen.amount_paise)
+    books.captured(order, paise, provider=row.provider, reference=seen.payment_ref, now=now, actor=actor)
+    if row.captured_paise == 0:
+        row.payment_ref = row.payment_ref or seen.payment_ref
+        row.captured_paise, row.closing = min(paise, row.amount_paise), True
+    row.state, row.problem, row.next_at, row.updated_at = S.CAPTURED, "", None, now
+    row.save()
+    _tell(order, row, "payment-captured", paise, now, actor=actor)
+    return row
+
+
+@transaction.atomic
+def put_aside(collection_id: int, *, text: str, actor: str, now: datetime) -> Collection:
+    """Close what waits for a person without booking it, with the reason; a hold in the books is given free.
+
+    Raises NotAllowed `not-in-this-state`, Invalid `reason-unknown` without a reason.
+    """
+    order, row = locked(collection_id)
+    if row.state != S.ALARM:
+        raise NotAllowed(
+            "not-in-this-state", f"{row} is {row.state}; only what needs a person is put aside", path="state"
+        )
+    if not text.strip():
+        raise Invalid("reason-unknown", "say why it is put aside", path="text")
+    before = _before_alarm(row)
+    if before == S.AUTHORISED:
+        _release(order, row, row.authorised_paise, why=text, now=now)
+    else:
+        row.state = before if before == S.CAPTURED else S.EXPIRED
+    row.closing, row.problem, row.next_at, row.updated_at = row.state != S.CAPTURED, text[:500], None, now
+    row.save()
+    data = {"collection": row.reference, "text": text[:300]}
+    record(order, "payment-put-aside", now=now, actor=actor, data=data)
     return row
 
 
@@ -131,6 +182,10 @@ def next_look(row: Collection, now: datetime) -> datetime | None:
 def actor_of(row: Collection) -> str:
     """Who moved the money, as events and journals name it."""
     return f"provider:{row.provider}"
+
+
+def _before_alarm(row: Collection) -> Collection.State:
+    return S.CAPTURED if row.captured_paise else S.AUTHORISED if row.authorised_paise else S.OPEN
 
 
 def _apply(order: Order, row: Collection, seen: Received, now: datetime) -> str:

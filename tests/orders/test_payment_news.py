@@ -8,15 +8,14 @@ from typing import Any
 
 import pytest
 
-from core.errors import Invalid
-from orders.models import Collection, Journal, PaymentNews, WebhookRefusal
-from orders.services import (
-    confirm_order,
-    expire_due,
-    forget_news,
-    refunds_due,
-)
-from orders.services.receiving import look_again
+from core.errors import Invalid, NotAllowed
+from orders.balances import Purse
+from orders.models import Collection, Journal, Order, PaymentNews, WebhookRefusal
+from orders.payments.base import Received, State
+from orders.payments_admin import COLLECTION_DEEDS
+from orders.services import confirm_order, expire_due, forget_news, refunds_due, settle_due
+from orders.services.cashier import book_what_came
+from orders.services.receiving import look_again, put_aside, receive, take_unfitting
 from tests.factories.orders import NOW, a_confirm
 from tests.orders.payments import (
     ASKED,
@@ -34,6 +33,7 @@ from tests.orders.payments import (
 pytestmark = pytest.mark.django_db
 
 S = Collection.State
+HOUR = timedelta(hours=1)
 
 
 def test_duplicate_news_moves_money_once(gateway: ToyGateway) -> None:
@@ -233,3 +233,55 @@ def test_body_of_news_is_emptied_once_it_was_dealt_with_for_long_and_a_repetitio
     assert gateway.post(told) == 200
     assert {bool(row.raw) for row in PaymentNews.objects.all()} == {False}
     assert PaymentNews.objects.get(event_id=told.event_id).deliveries > 1
+
+
+def alarmed(gateway: ToyGateway, *, amount: int) -> tuple[Order, Collection]:
+    order, row = asked(gateway)
+    gateway.pay(row, amount=amount)
+    gateway.post_all()
+    gateway.work()
+    row.refresh_from_db()
+    assert row.state == S.ALARM
+    return order, row
+
+
+@pytest.mark.parametrize("amount", [100, ASKED + 100])
+def test_payment_of_another_amount_is_booked_by_a_person_and_goes_back(gateway: ToyGateway, amount: int) -> None:
+    order, row = alarmed(gateway, amount=amount)
+    (payment_ref,) = gateway.api.gateway.payments
+    with pytest.raises(NotAllowed, match="only a taken payment"):
+        book_what_came(row.pk, actor="staff:asha", now=NOW)
+    gateway.api.gateway.capture(payment_ref, {"amount": amount, "currency": "INR"})
+    row = book_what_came(row.pk, actor="staff:asha", now=NOW)
+    assert (row.state, row.closing, money(order).paid) == (S.CAPTURED, True, amount)
+    with pytest.raises(Invalid, match="not reached us"):
+        confirm_order(**a_confirm(order))
+    expire_due(NOW + HOUR)
+    assert settle_due(now=NOW + HOUR) == 1
+    assert refunds_due(now=NOW + HOUR) == 1
+    assert money(order) == Purse(paid=amount, refunded=amount, returned=amount)
+
+
+def test_second_payment_is_booked_beside_the_first(gateway: ToyGateway) -> None:
+    order, row = paid(gateway)
+    seen = Received(State.CAPTURED, "pay_2", "", ASKED, "INR", captured_paise=ASKED)
+    receive(row.pk, seen, now=NOW)
+    take_unfitting(row.pk, seen, actor="staff:asha", now=NOW)
+    assert money(order).paid == 2 * ASKED
+
+
+def test_payment_put_aside_moves_no_money_and_is_closed(gateway: ToyGateway) -> None:
+    order, row = alarmed(gateway, amount=100)
+    with pytest.raises(Invalid, match="say why"):
+        put_aside(row.pk, text=" ", actor="staff:asha", now=NOW)
+    row = put_aside(row.pk, text="paid back by hand", actor="staff:asha", now=NOW)
+    assert (row.state, row.closing, row.problem, journals(order)) == (S.EXPIRED, True, "paid back by hand", 0)
+    with pytest.raises(NotAllowed):
+        put_aside(row.pk, text="again", actor="staff:asha", now=NOW)
+
+
+def test_deeds_follow_what_a_provider_can_be_asked(gateway: ToyGateway) -> None:
+    _, row = alarmed(gateway, amount=100)
+    assert [deed.name for deed in COLLECTION_DEEDS if deed.when(row)] == ["look", "book", "aside"]
+    row.provider, row.state = "upi", S.OPEN
+    assert [deed.name for deed in COLLECTION_DEEDS if deed.when(row)] == ["arrived"]
