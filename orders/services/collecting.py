@@ -76,7 +76,9 @@ def agree_collection(order: Order, payment: Payment, quote: Quote, *, now: datet
     if kept is not None:
         if kept.state in Collection.SECURED:
             _pays(payment, kept, now)
-        kept.price_paise, kept.expires_at, kept.updated_at = quote.total_paise, _expiry(quote, now), now
+        kept.price_paise, kept.updated_at = quote.total_paise, now
+        if kept.state == S.ASKED or (kept.state == S.OPEN and not provider.can_fetch):
+            kept.expires_at = _expiry(quote, now)
         kept.save(update_fields=["price_paise", "expires_at", "updated_at"])
         return kept
     return _ask(
@@ -242,7 +244,13 @@ def _fits(row: Collection, provider: Provider, amount: int, quote: Quote, *, lat
         return False
     if row.state in Collection.SECURED:
         return row.amount_paise >= quote.total_paise
+    if row.state == S.OPEN and provider.can_fetch and _ends_before(row, quote):
+        return False  # a link keeps the end it was made with
     return row.amount_paise == amount and (row.state == S.WAITING) == later
+
+
+def _ends_before(row: Collection, quote: Quote) -> bool:
+    return row.expires_at is not None and quote.valid_until is not None and row.expires_at < quote.valid_until
 
 
 def _ask(

@@ -11,6 +11,7 @@ from django.db import connection
 from core.errors import Invalid, NotAllowed
 from orders.models import Collection, Journal, Order, OrderEvent, Payment, PaymentReference, Refund
 from orders.payments.base import Provider
+from orders.selectors import current_quote
 from orders.services import (
     cancel_order,
     cashier,
@@ -73,6 +74,24 @@ def test_confirm_with_another_payments_id_is_refused(gateway: ToyGateway) -> Non
     order, _ = paid(gateway)
     with pytest.raises(Invalid, match="not the payment we received"):
         confirm_order(**a_confirm(order, reference="pay_0000000000"))
+
+
+@pytest.mark.parametrize(("minutes", "links"), [(0, 1), (10, 2)])
+def test_link_lasts_as_long_as_the_offer(gateway: ToyGateway, minutes: int, links: int) -> None:
+    order, first = asked(gateway)
+    now = gateway.after(minutes=minutes)
+    again = an_init(order.connector, transaction_id=order.transaction_id, collected_by="BPP", now=now)
+    init_order(**again)
+    gateway.work()
+    row = the_collection(order)
+    link = gateway.api.gateway.links[row.link_ref]
+    assert link["expire_by"] >= (current_quote(order).valid_until or now).timestamp()
+    assert (order.collections.count(), row.pk == first.pk) == (links, links == 1)
+    gateway.pay(row)
+    gateway.work()
+    gateway.after(minutes=1)
+    gateway.work()
+    assert (money(order).paid, money(order).authorised) == (ASKED, ASKED)
 
 
 def test_bill_is_captured_and_the_rest_of_the_hold_given_free(gateway: ToyGateway) -> None:
