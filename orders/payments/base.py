@@ -118,8 +118,8 @@ class Provider(Protocol):
     def capture(self, payment_ref: str, paise: int, currency: str) -> Received:
         """Take `paise` of an authorised payment; one that was captured before is answered as it is."""
 
-    def refund(self, payment_ref: str, paise: int, *, key: str) -> Refunded:
-        """Give `paise` back, once for each `key`."""
+    def refund(self, payment_ref: str, paise: int, *, key: str, again: bool = False) -> Refunded:
+        """Give `paise` back, once for each `key`; `again` tries anew where the provider gave it up before."""
 
     def parse_webhook(self, raw: bytes, headers: Mapping[str, str]) -> News:
         """The news in a webhook whose signature fits. Raises WebhookRefused.

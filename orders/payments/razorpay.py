@@ -13,6 +13,7 @@ import hmac
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import count
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -104,17 +105,25 @@ class Razorpay:
         """A payment by its name. Raises PaymentError, permanent where there is none."""
         return _received(self._ask("GET", f"/payments/{_part(payment_ref)}"))
 
-    def refund(self, payment_ref: str, paise: int, *, key: str) -> Refunded:
+    def refund(self, payment_ref: str, paise: int, *, key: str, again: bool = False) -> Refunded:
         """Give back under an idempotency key; the receipt carries the key too. Raises PaymentError.
 
+        `again` begins a new one where the last was given up, under the next key: the old one would answer the same.
         Source: docs/api/refunds/normal-refunds-idempotent: header X-Refund-Idempotency, 10 characters or more of
         letters, digits, hyphen and underscore.
         """
-        known = self._refund_under(payment_ref, key)
-        if known is not None and not known.failed:
-            return known
-        body = {"amount": paise, "speed": "normal", "receipt": _safe_key(key)}
-        headers = {"X-Refund-Idempotency": _safe_key(key)}
+        rows, name, last = self._refunds(payment_ref), key, None
+        for number in count(1):
+            known = _refund_under(rows, name)
+            if known is None:
+                break
+            if not known.failed:
+                return known
+            name, last = f"{key}#{number}", known
+        if last is not None and not again:
+            return last
+        body = {"amount": paise, "speed": "normal", "receipt": _safe_key(name)}
+        headers = {"X-Refund-Idempotency": _safe_key(name)}
         return _refunded(self._ask("POST", f"/payments/{_part(payment_ref)}/refund", body, headers=headers))
 
     def parse_webhook(self, raw: bytes, headers: Mapping[str, str]) -> News:
@@ -128,12 +137,6 @@ class Razorpay:
         if not any(fits):
             raise WebhookRefused("the signature fits none of our webhook secrets")
         return _news(raw, headers.get("x-razorpay-event-id", ""))
-
-    def _refund_under(self, payment_ref: str, key: str) -> Refunded | None:
-        """The refund with this key as its receipt, one that stands before one that failed."""
-        rows = _items(self._ask("GET", f"/payments/{_part(payment_ref)}/refunds?count=100"))
-        mine = [_refunded(row) for row in rows if row.get("receipt") == _safe_key(key)]
-        return next((one for one in mine if not one.failed), mine[0] if mine else None)
 
     def _link_of(self, ask: Ask) -> Link | None:
         rows = self._ask("GET", f"/payment_links?{urlencode({'reference_id': ask.reference})}").get("payment_links")
@@ -165,6 +168,9 @@ class Razorpay:
 
     def _payments(self, order_ref: str) -> dict[str, Any]:
         return self._ask("GET", f"/orders/{_part(order_ref)}/payments")
+
+    def _refunds(self, payment_ref: str) -> list[dict[str, Any]]:
+        return _items(self._ask("GET", f"/payments/{_part(payment_ref)}/refunds?count=100"))
 
     def _known(self, path: str) -> dict[str, Any]:
         """What lies at `path`, nothing where the provider knows no such thing of ours."""
@@ -256,6 +262,12 @@ def _refunded(row: dict[str, Any]) -> Refunded:
     if not _text(row, "id") or not _whole(amount):
         raise PaymentError("a refund came without id or amount", permanent=False, unknown=True)
     return Refunded(_text(row, "id"), int(amount or 0), done=status == "processed", failed=status == "failed")
+
+
+def _refund_under(rows: list[dict[str, Any]], key: str) -> Refunded | None:
+    """The refund with this key as its receipt, one that stands before one that failed."""
+    mine = [_refunded(row) for row in rows if row.get("receipt") == _safe_key(key)]
+    return next((one for one in mine if not one.failed), mine[0] if mine else None)
 
 
 def _object(body: bytes, *, unknown: bool) -> dict[str, Any]:

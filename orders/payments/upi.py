@@ -55,7 +55,7 @@ class Upi:
         """The money was transferred whole: there is nothing to capture. Raises PaymentError."""
         raise PaymentError("a UPI transfer is final; there is nothing to capture", permanent=True)
 
-    def refund(self, payment_ref: str, paise: int, *, key: str) -> Refunded:
+    def refund(self, payment_ref: str, paise: int, *, key: str, again: bool = False) -> Refunded:
         """Raises PaymentError: a person transfers it back."""
         raise PaymentError("a UPI transfer without a gateway is given back by a person", permanent=True)
 

@@ -119,7 +119,10 @@ def decline_refund(refund_id: int, *, text: str, now: datetime, actor: str) -> R
 
 @transaction.atomic
 def retry_refund(refund_id: int, *, now: datetime, actor: str) -> Refund:
-    """Send a refund that waits for a person once more, under its old key. Raises NotFound, NotAllowed."""
+    """Send a refund that waits for a person once more; under a new key only where the provider gave up the old one.
+
+    Raises NotFound, NotAllowed.
+    """
     order, refund = lock_refund(refund_id)
     # Not 0: what was asked for once may have taken effect, and must not be withdrawn.
     refund.attempts = 1

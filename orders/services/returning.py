@@ -43,10 +43,11 @@ def refunds_due(*, now: datetime, limit: int = 50, find: Find | None = None) -> 
         due = Refund.objects.filter(next_at__lte=now).order_by("next_at", "pk").values_list("pk", flat=True).first()
         if due is None:
             return done
+        by_hand = Refund.objects.filter(pk=due, state=S.APPROVED, attempts__gt=0).exists()
         refund = _claim(due, now)
         if refund is not None:
             try:
-                _work(refund, find or provider_for, now)
+                _work(refund, find or provider_for, now, again=by_hand)
             except Exception:
                 # The claim has pushed its time: it holds up nobody else meanwhile.
                 log.exception("refund not worked on", extra={"order": refund.order_id, "refund": refund.key})
@@ -97,13 +98,13 @@ def _claim(refund_id: int, now: datetime) -> Refund | None:
     return refund
 
 
-def _work(refund: Refund, find: Find, now: datetime) -> None:
-    """Ask the provider about a refund that was claimed just now."""
+def _work(refund: Refund, find: Find, now: datetime, *, again: bool) -> None:
+    """Ask the provider about a refund that was claimed just now; `again` where a person wants another try."""
     try:
         provider = find(refund)
         if provider is None:
             raise PaymentError("no payment provider collected it; pay it back by hand", permanent=True)
-        seen = provider.refund(refund.payment_ref, refund.paise, key=refund.key)
+        seen = provider.refund(refund.payment_ref, refund.paise, key=refund.key, again=again)
     except PaymentError as err:
         _failed(refund, err, now)
         return

@@ -22,6 +22,7 @@ from orders.services import (
     init_order,
     mark_started,
     refunds_due,
+    retry_refund,
     settle_due,
 )
 from orders.services.cashier import undecided
@@ -141,6 +142,25 @@ def test_without_partial_capture_the_whole_is_taken_and_the_rest_refunded(whole:
         0,
     )
     assert whole.api.gateway.payments[row.payment_ref]["amount_refunded"] == ASKED - 19_352
+
+
+def test_refund_the_gateway_gave_up_is_sent_anew_once_a_person_says_so(whole: ToyGateway) -> None:
+    whole.account.refunds_take_long = True
+    order, _ = charged_order(whole, 8_000)
+    refunds_due(now=whole.after(minutes=20))
+    for _ in range(2):
+        whole.api.gateway.finish_refund(list(whole.api.gateway.refunds)[-1], fails=True)
+        made = len(whole.api.gateway.refunds)
+        for _ in range(2):
+            refunds_due(now=whole.after(minutes=20))
+        refund = order.refunds.get()
+        assert (refund.state, len(whole.api.gateway.refunds)) == ("person", made)
+        retry_refund(refund.pk, now=whole.at, actor="staff:asha")
+        refunds_due(now=whole.at)
+        assert len(whole.api.gateway.refunds) == made + 1
+    whole.api.gateway.finish_refund(list(whole.api.gateway.refunds)[-1])
+    refunds_due(now=whole.after(minutes=20))
+    assert money(order).returned == ASKED - 19_352
 
 
 def test_gateway_that_is_down_is_asked_again_later(gateway: ToyGateway) -> None:

@@ -66,7 +66,7 @@ class Bank:
         self.answers = list(answers) or [Refunded("rfnd_1", 4_248, done=True)]
         self.asked: list[tuple[str, int, str]] = []
 
-    def refund(self, payment_ref: str, paise: int, *, key: str) -> Refunded:
+    def refund(self, payment_ref: str, paise: int, *, key: str, again: bool = False) -> Refunded:
         self.asked.append((payment_ref, paise, key))
         answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
         if isinstance(answer, PaymentError):

@@ -39,7 +39,7 @@ WHERE leg.order_id IS NOT NULL GROUP BY 1
 class Bank(Psp):
     """A provider that returns whatever it is asked to."""
 
-    def refund(self, payment_ref: str, paise: int, *, key: str) -> Refunded:
+    def refund(self, payment_ref: str, paise: int, *, key: str, again: bool = False) -> Refunded:
         return Refunded(f"rfnd_{key}", paise, done=True)
 
 

@@ -76,7 +76,7 @@ class Psp:
         self.seen.append((link_ref, self._state(link_ref)))
         return self.seen[-1][1]
 
-    def refund(self, payment_ref: str, paise: int, *, key: str) -> Refunded:
+    def refund(self, payment_ref: str, paise: int, *, key: str, again: bool = False) -> Refunded:
         _, payment = self._find(payment_ref)
         self._stumble()
         if key not in payment.refunds:
