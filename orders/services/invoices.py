@@ -17,6 +17,7 @@ from django.db import connection
 from django.db.models import Count, Exists, Max, OuterRef, Q, Sum
 
 from catalog.gstin import STATES, state_code
+from catalog.models import Operator
 from core.due import each_alone
 from orders.models import Invoice, InvoiceSeries, Order, PaperKind, Quote, Refund
 from orders.numbering import INDIA, financial_year, paper_number
@@ -216,13 +217,20 @@ def _issue(
         recipient=corrects.recipient if corrects else _recipient(order),
         place=corrects.place if corrects else _place(order, quote),
         facts=_facts(order, corrects, reason),
-        lines=[{**line, "sac": operator.sac} for line in lines],
+        lines=[{**line, "sac": _sac(operator, quote, corrects)} for line in lines],
         taxes=taxes,
         currency=quote.currency if quote else refund.currency if refund else "INR",
         taxable_paise=size.taxable,
         tax_paise=sum(row["paise"] for row in taxes),
         total_paise=size.total,
     )
+
+
+def _sac(operator: Operator, quote: Quote | None, corrects: Invoice | None) -> str:
+    """The code of the service as it was quoted, on a note that of the invoice it corrects."""
+    if corrects is not None and corrects.lines:
+        return str(corrects.lines[0]["sac"])
+    return str((quote.tariff.get("sac") if quote else "") or operator.sac)
 
 
 def _next_number(operator_id: int, kind: str, year: int) -> int:

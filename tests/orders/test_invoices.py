@@ -19,7 +19,7 @@ from orders.numbering import financial_year, paper_number, year_text
 from orders.services import cancel_order, complete_order, mark_started
 from orders.services.adjusting import correct_bill
 from orders.services.auditing import check_books
-from orders.services.invoices import all_gaps, gaps, issue_paper, notes_due
+from orders.services.invoices import all_gaps, gaps, issue_credit_note, issue_paper, notes_due
 from orders.services.refunds import approve_refund, ask_refund, finish_refund
 from tests.factories.orders import NOW, active_order, connector_on_sale
 
@@ -119,6 +119,24 @@ def test_invoice_within_the_state_has_two_equal_taxes_and_across_one() -> None:
     assert here.taxes[0]["paise"] == here.taxes[1]["paise"]
     assert [(tax["code"], tax["percent"]) for tax in there.taxes] == [("IGST", "18")]
     assert there.place == {"state": "Tamil Nadu", "code": "33"}
+
+
+@pytest.mark.django_db
+def test_papers_name_the_code_of_the_day_of_the_quote() -> None:
+    connector = registered(connector_on_sale())
+    rates = [{"percent": "18", "sac": "998719", "from": "2026-01-01"}]
+    Operator.objects.filter(pk=connector.evse.station.operator_id).update(gst_rates=rates)
+    order = billed(active_order(Connector.objects.get(pk=connector.pk)))
+    Operator.objects.filter(pk=order.operator_id).update(sac="998700", gst_rates=[])
+    correct_bill(
+        order.pk, energy_wh=7_000, started_at=NOW, ended_at=NOW + timedelta(minutes=20),
+        now=NOW + timedelta(days=1), actor="test", reason="late meter",
+    )  # fmt: skip
+    assert {line["sac"] for paper in papers(order) for line in paper.lines} == {"998719"}
+    refund = ask_refund(order.pk, 5_000, cause="slow", now=NOW, actor="staff:x")
+    note = issue_credit_note(refund, now=NOW)
+    assert note is not None
+    assert [line["sac"] for line in note.lines] == ["998719"]
 
 
 @pytest.mark.django_db
