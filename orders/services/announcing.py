@@ -7,14 +7,13 @@ from datetime import datetime, timedelta
 
 from django.db import transaction
 
-from catalog.versions import mark_used
 from core.errors import NotAllowed
 from orders.models import Order, Payment, Quote, QuoteRules
 from orders.pricing import terms_from
 from orders.selectors import offer_quote
-from orders.services.holds import session_power_w
-from orders.services.ledger import lock_order, record, set_quote
-from orders.services.wish import current_terms, priced
+from orders.services.ledger import lock_order, record
+from orders.services.repricing import reprice
+from orders.services.wish import current_terms
 
 PRICE_CHANGED = "price-changed"
 ANNOUNCED = QuoteRules.Change.ANNOUNCED.value
@@ -33,18 +32,9 @@ def announce_price_change(order_id: int, *, now: datetime, actor: str) -> Order:
     starts_at = _check(order, offer, now)
     promised = terms_from(offer.tariff)
     terms = replace(current_terms(order.connector, at=starts_at), adjustments=promised.adjustments)
-    made = priced(
-        terms,
-        energy_wh=order.energy_wh,
-        starts_at=starts_at,
-        power_w=session_power_w(order),
-        voltage_v=order.connector.max_voltage_v,
-    )
-    if made.rows() == offer.lines:
+    made = reprice(order, terms, starts_at=starts_at, now=now)
+    if made is None:
         return order
-    set_quote(order, Quote.Kind.OFFER, price=made, tariff=offer.tariff | terms.snapshot(starts_at), now=now)
-    mark_used(order.connector.tariff_id or 0, terms.version, now=now)
-    Payment.objects.filter(order=order).update(amount_paise=made.total.paise, updated_at=now)
     data = {"from_paise": offer.total_paise, "to_paise": made.total.paise, "applies_at": starts_at.isoformat()}
     record(order, PRICE_CHANGED, now=now, actor=actor, public=True, data=data)
     return order

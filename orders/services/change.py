@@ -9,15 +9,15 @@ from django.db import transaction
 
 from core.errors import Invalid, Unavailable
 from orders.changes import FLOWING, What, Who, check
-from orders.models import Order, Payment, Quote, Reservation
+from orders.models import Order, Reservation
 from orders.pricing import energy_in_time, terms_from, time_for_energy
 from orders.selectors import offer_quote
 from orders.services.amount import QUANTITY_PATH
 from orders.services.approve import plan_ahead
 from orders.services.holds import BUFFER_S, busy, hold, live_hold, prolong, session_power_w
-from orders.services.ledger import lock_order, record, set_quote
+from orders.services.ledger import lock_order, record
+from orders.services.repricing import reprice
 from orders.services.rules import WINDOW_PATH, check_bookable, order_rules
-from orders.services.wish import priced
 
 CHANGED = "changed"
 
@@ -96,15 +96,8 @@ def _reprice(order: Order, before: tuple[datetime | None, datetime | None], *, n
             f"{order.connector.item_id}, the new time has {stay_s // 60}; choose a longer one",
             path=QUANTITY_PATH,
         )
-    offer = offer_quote(order)
     begins_at = max(order.starts_at or now, now) if not flowing else order.starts_at or order.confirmed_at or now
-    made = priced(terms_from(offer.tariff), energy_wh=order.energy_wh, starts_at=begins_at, power_w=power_w)
-    if made.rows() == offer.lines:
-        return
-    set_quote(order, Quote.Kind.OFFER, price=made, tariff=offer.tariff, now=now)
-    Payment.objects.filter(order=order, status=Payment.Status.NOT_PAID).update(
-        amount_paise=made.total.paise, updated_at=now
-    )
+    reprice(order, terms_from(offer_quote(order).tariff), starts_at=begins_at, now=now)
 
 
 def _rebook(order: Order, *, now: datetime, flowing: bool) -> None:

@@ -13,15 +13,16 @@ from catalog.models import Connector
 from core.errors import DomainError, Invalid, Unavailable
 from orders.booking import CANCEL
 from orders.changes import What, Who, check, may_change
-from orders.models import Deadline, Order, Quote, Reservation
+from orders.models import Deadline, Order, Reservation
 from orders.pricing import energy_in_time, terms_from
-from orders.selectors import alternatives, current_quote, offer_quote
+from orders.selectors import alternatives, offer_quote
 from orders.services.cancel import close_cancelled
 from orders.services.deadlines import ACTOR, drop_deadline, set_deadline
-from orders.services.holds import LIVE, hold, lock_evses, session_power_w, wanted_range
-from orders.services.ledger import lock_order, record, set_quote
+from orders.services.holds import LIVE, hold, lock_evses, wanted_range
+from orders.services.ledger import lock_order, record
+from orders.services.repricing import reprice
 from orders.services.rules import check_bookable, order_rules, station_rules
-from orders.services.wish import ITEM_PATH, OUT_OF_SERVICE, check_in_service, current_terms, priced, resolve_connector
+from orders.services.wish import ITEM_PATH, OUT_OF_SERVICE, check_in_service, current_terms, resolve_connector
 from orders.terms import NOT_ANSWERED
 
 K = Deadline.Kind
@@ -184,6 +185,4 @@ def _reprice(order: Order, *, now: datetime) -> None:
     begins_at = max(order.starts_at or now, now)
     promised = offer_quote(order).tariff
     terms = replace(current_terms(order.connector, at=begins_at), adjustments=terms_from(promised).adjustments)
-    made = priced(terms, energy_wh=order.energy_wh, starts_at=begins_at, power_w=session_power_w(order))
-    if made.rows() != current_quote(order).lines:
-        set_quote(order, Quote.Kind.OFFER, price=made, tariff=promised | terms.snapshot(begins_at), now=now)
+    reprice(order, terms, starts_at=begins_at, now=now)

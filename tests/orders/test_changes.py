@@ -10,10 +10,12 @@ from typing import Any
 
 import pytest
 
+from catalog.models import Connector, TariffVersion
 from core.errors import DomainError
 from orders.booking import PROVISIONAL
 from orders.changes import CHANGES, What, Who, allowed, check, may_change
-from orders.models import Order, Quote, Reservation, ReservationRules
+from orders.models import Order, Payment, Quote, Reservation, ReservationRules
+from orders.selectors import current_quote
 from orders.services import (
     approve_order,
     cancel_order,
@@ -223,6 +225,50 @@ def test_moved_order_is_billed_under_the_terms_it_moved_to() -> None:
         order.pk, energy_wh=5_000, started_at=NOW, ended_at=NOW + HOUR, now=NOW + HOUR, reason="full", actor="station"
     )
     assert Quote.objects.get(order=order, current=True).total_paise == 11_800  # 5 kWh at ₹20.00 and 18 %
+
+
+def test_moved_order_that_is_not_paid_asks_for_the_price_and_the_time_of_its_new_connector() -> None:
+    order = initiated_order(payment_type="ON-FULFILLMENT")
+    order = confirm_order(**a_confirm(order, payment_status="NOT-PAID"))
+    dear = connector_on_sale(
+        station=order.connector.evse.station,
+        elements=[{"price_components": [{"type": "ENERGY", "price": "30.00"}]}],
+        power_w=60_000,
+    )
+    change_connector(order.pk, who=Who.BUYER, item_id=dear.item_id, now=NOW, actor=BAP)
+    assert Payment.objects.get(order=order).amount_paise == 35_400
+    tariff = current_quote(order).tariff
+    assert (tariff["power_w"], tariff["duration_s"]) == (60_000, 600)
+    version = TariffVersion.objects.get(tariff=dear.tariff, number=tariff["version"])
+    assert version.used_at == NOW
+
+
+def test_moved_stay_tells_on_which_estimate_it_costs_so_much() -> None:
+    order = active_order(starts_at=NOW + HOUR, ends_at=NOW + 2 * HOUR, quantity_kind="time", quantity=3600)
+    change_window(order.pk, who=Who.BUYER, ends_at=NOW + 3 * HOUR, now=NOW, actor=BAP)
+    tariff = current_quote(order).tariff
+    assert (tariff["duration_s"], tariff["basis"]) == (7_200, "estimate: 30 kW over 120 minutes")
+
+
+def test_tariff_by_current_is_priced_anew_like_any_other() -> None:
+    elements = [
+        {"price_components": [{"type": "ENERGY", "price": "18.00"}], "restrictions": {"max_current": 50}},
+        {"price_components": [{"type": "ENERGY", "price": "30.00"}]},
+    ]
+    order = initiated_order(by_current(connector_on_sale(elements=elements)))
+    order = confirm_order(**a_confirm(order))
+    station = order.connector.evse.station
+    change_window(order.pk, who=Who.BUYER, ends_at=NOW + 3 * HOUR, now=NOW, actor=BAP)
+    assert current_quote(order).total_paise == 35_400  # 75 A
+    other = by_current(connector_on_sale(station=station, elements=elements, power_w=16_000))
+    change_connector(order.pk, who=Who.BUYER, item_id=other.item_id, now=NOW, actor=BAP)
+    assert current_quote(order).total_paise == 21_240  # 40 A
+
+
+def by_current(connector: Connector) -> Connector:
+    connector.max_voltage_v = 400
+    connector.save()
+    return connector
 
 
 def test_draft_is_kept_and_resumed_in_the_same_transaction() -> None:
