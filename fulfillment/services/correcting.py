@@ -32,6 +32,7 @@ THROUGH_S = 60
 def correct_meter(order_id: int, *, meter_stop_wh: int, now: datetime, actor: str, reason: str) -> Session:
     """Put the last register of a billed session right, and its bill; the same again changes nothing.
 
+    It is the last word: what the station tells afterwards is kept, and not billed.
     Raises NotFound `session-unknown`, NotAllowed `not-in-this-state` before the bill, Invalid `update-inconsistent` for
     a register below the first one.
     """
@@ -51,6 +52,9 @@ def correct_meter(order_id: int, *, meter_stop_wh: int, now: datetime, actor: st
     if meter_stop_wh != session.meter_stop_wh:
         keep_reading(session, MeterValue(at=now, energy_wh=meter_stop_wh), reason="")
         _bill_again(order, session, meter_stop_wh, now=now, actor=actor, reason=reason)
+    if session.provisional:
+        session.provisional, session.meter_wh = False, meter_stop_wh
+        session.save(update_fields=["provisional", "meter_wh"])
     return session
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from fulfillment import metering
 from fulfillment.drivers.base import MeterValue
@@ -14,6 +14,8 @@ from orders.models import Order
 
 S = Session.State
 DUPLICATE = "duplicate"
+# A station that was cut off this long leaves its bill to the operator.
+LATE_WITHIN = timedelta(days=7)
 
 
 def record_reading(order: Order, session: Session, value: MeterValue, *, now: datetime) -> str:
@@ -47,6 +49,8 @@ def _late(order: Order, session: Session, value: MeterValue, *, now: datetime) -
     reason = _meter_refusal(session, value, now=now)
     if not reason and order.state != Order.State.COMPLETE:
         reason = f"the order is {order.state}"
+    if not reason and session.ended_at is not None and now > session.ended_at + LATE_WITHIN:
+        reason = f"the session ended more than {LATE_WITHIN.days} days ago"
     keep_reading(session, value, reason=reason)
     if not reason:
         session.meter_wh, session.read_at, session.updated_at = value.energy_wh, value.at, now

@@ -121,3 +121,35 @@ def test_late_reading_that_cannot_be_is_kept_and_refused(supplier: FakeSupplier)
     assert fulfillment.record_reading(order, locked, value, now=supplier.at + HOUR)
     assert fulfillment.bill_late_due(now=supplier.at + 2 * HOUR) == 0
     assert Reading.objects.filter(session=session, energy_wh=value.energy_wh, accepted=False).exists()
+
+
+@pytest.mark.parametrize("more_wh", [0, 500])
+@pytest.mark.parametrize("told_before", [True, False])
+def test_operator_has_the_last_word_on_a_session_settled_without_its_end(
+    supplier: FakeSupplier, more_wh: int, told_before: bool
+) -> None:
+    session = provisional(supplier, told_wh=1_000)
+    stop_wh = (session.meter_stop_wh or 0) + more_wh
+
+    def tell() -> None:
+        order, locked = lock_session(session.order_id)
+        value = MeterValue(at=supplier.at + timedelta(minutes=1), energy_wh=stop_wh + 2_000)
+        fulfillment.record_reading(order, locked, value, now=supplier.at + HOUR)
+
+    if told_before:
+        tell()
+    fulfillment.correct_meter(session.order_id, meter_stop_wh=stop_wh, now=supplier.at + HOUR, **STAFF)
+    tell()
+    assert fulfillment.bill_late_due(now=supplier.at + 2 * HOUR) == 0
+    assert current(session.order_id).energy_wh == 1_000 + more_wh
+
+
+@pytest.mark.parametrize(("days", "bills"), [(7, 1), (8, 0)])
+def test_station_may_tell_the_rest_for_a_week(supplier: FakeSupplier, days: int, bills: int) -> None:
+    session = provisional(supplier, told_wh=1_000)
+    order, locked = lock_session(session.order_id)
+    assert locked.ended_at is not None
+    told_at = locked.ended_at + timedelta(days=days)
+    value = MeterValue(at=supplier.at + timedelta(minutes=30), energy_wh=(session.meter_stop_wh or 0) + 2_000)
+    fulfillment.record_reading(order, locked, value, now=told_at)
+    assert fulfillment.bill_late_due(now=told_at + HOUR) == bills
