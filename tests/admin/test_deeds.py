@@ -132,18 +132,19 @@ def test_demo_link_is_for_a_live_superuser_only(settings: object) -> None:
         call_command("demo_login", stdout=StringIO())
 
 
-def test_a_refusal_is_shown_at_its_field_and_what_was_typed_stays(ours: Tenant, client: Client) -> None:
+def test_a_refusal_is_shown_at_its_field_and_what_was_typed_stays(ours: Tenant, client: Client, now: datetime) -> None:
     Order.objects.filter(pk=ours.order.pk).update(state="cancelled", fulfillment="order-cancelled")
     Collection.objects.filter(order=ours.order).update(provider="upi", state="open")
     collection = Collection.objects.get(order=ours.order)
+    Session.objects.filter(pk=ours.session.pk).update(
+        state="ended", ended_at=now, meter_start_wh=5_000, meter_stop_wh=6_000
+    )
     client.force_login(ours.staff("owner"))
     for name, pk, given, wrong in (
         ("orders_order_deed", [ours.order.pk, "goodwill"], {"rupees": "9000000", "cause": "slow"}, "rupees"),
         ("orders_collection_deed", [collection.pk, "arrived"], {"reference": "?¿?"}, "reference"),
         ("fulfillment_session_deed", [ours.session.pk, "correct"], {"kwh": "1", "reason": "read"}, "kwh"),
     ):
-        if wrong == "kwh":
-            Session.objects.filter(pk=ours.session.pk).update(state="ended")
         page = client.post(reverse(f"admin:{name}", args=pk), given)
         assert page.status_code == 200, name
         form = page.context["form"]

@@ -88,7 +88,7 @@ def test_capture_is_told_by_on_status(talk: Talk, gateway: ToyGateway) -> None:
     assert all(row.verdicts == [] for row in rows)
 
 
-def test_pay_page_leads_to_the_provider_and_then_says_paid(talk: Talk, gateway: ToyGateway) -> None:
+def test_pay_page_leads_to_the_provider_and_then_says_held(talk: Talk, gateway: ToyGateway) -> None:
     talk.ask("init", ours(talk))
     row = the_collection(talk.order)
     assert "being prepared" in page(row)
@@ -98,7 +98,7 @@ def test_pay_page_leads_to_the_provider_and_then_says_paid(talk: Talk, gateway: 
     gateway.pay(row)
     gateway.after(seconds=15)
     gateway.work()
-    assert "arrived" in page(row)
+    assert "is held for your charging" in page(row)
 
 
 def test_pay_page_of_an_order_that_ran_out_says_that_the_money_comes_back(talk: Talk, settings: Any) -> None:
@@ -140,7 +140,7 @@ def test_pay_page_speaks_the_languages_of_its_drivers(language: str, talk: Talk,
         ({"state": "released"}, "is yours again", "ran out"),
         ({"state": "released", "closing": True}, "is yours again", "ran out"),
         ({"state": "expired"}, "ran out", "arrived"),
-        ({"state": "alarm"}, "do not pay again", "arrived"),
+        ({"state": "alarm"}, "do not pay again", "Paid"),
         ({"state": "waiting"}, "You pay after charging", "arrived"),
     ],
 )
