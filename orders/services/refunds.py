@@ -221,7 +221,7 @@ def _give_back(
     free = stand.held - stand.authorised
     if free <= 0:
         return []
-    known, made = list(Refund.objects.filter(order=order)), []
+    known, made = list(Refund.objects.filter(order=order)), list[Refund]()
     for source in _sources(order, known):
         paise = min(free, source.left)
         if paise > 0:

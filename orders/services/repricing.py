@@ -49,5 +49,5 @@ def _estimate(order: Order, currency: str) -> dict[str, Any]:
     if not by_time or order.energy_wh != energy_in_time(order.quantity, power_w):
         return kept
     amount = Amount(order.quantity_kind, order.quantity)
-    basis = basis_in_words(amount, energy_wh=order.energy_wh, power_w=power_w, currency=currency)
+    basis = basis_in_words(amount, power_w=power_w, currency=currency)
     return kept | {"basis": basis}

@@ -202,7 +202,8 @@ class Asked:
         self._gone, self._said = asyncio.Event(), asyncio.Event()
         self._asked = False
         self.status, self.text = 0, ""
-        self._task = asyncio.create_task(get_asgi_application()(self._scope, self._receive, self._send))
+        application: Any = get_asgi_application()
+        self._task = asyncio.create_task(application(self._scope, self._receive, self._send))
 
     async def said(self, text: str) -> None:
         """Wait until the answer holds `text`. Raises TimeoutError, or what the application raised."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from decimal import Decimal
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -39,7 +40,10 @@ def test_the_rules_of_a_file_replace_what_stands(operator: Operator, tmp_path: P
     content = {"booking": {"mode": "provisional"}, "cancellation": [{"fee_percent": 30}, {"fee_percent": 10}]}
     assert "2 cancellation rules" in set_rules(operator, written(tmp_path, content))
     assert ReservationRules.objects.get().mode == "provisional"
-    assert [(rule.place, rule.fee_percent) for rule in CancellationRule.objects.all()] == [(1, 30), (2, 10)]
+    assert [(rule.place, rule.fee_percent) for rule in CancellationRule.objects.all()] == [
+        (1, Decimal(30)),
+        (2, Decimal(10)),
+    ]
 
 
 @pytest.mark.parametrize(
