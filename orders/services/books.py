@@ -181,11 +181,17 @@ def regained(order: Order, paise: int, *, now: datetime, actor: str) -> Journal 
 
 
 def finder_fee(order: Order, paise: int, *, now: datetime, actor: str) -> Journal | None:
-    """What the buyer app keeps for having found the customer, once for an order; None where that is nothing."""
-    if paise <= 0:
+    """Bring what the buyer app keeps for having found the customer to `paise`; None where it is so.
+
+    The first entry is a fee, a later one adjusts it; nothing is ever edited.
+    """
+    booked = Posting.objects.filter(order=order, account=Account.FINDER_FEE).aggregate(paise=Sum("paise"))["paise"]
+    change = paise - int(booked or 0)
+    if not change:
         return None
-    legs = [(Account.FINDER_FEE, paise), (Account.SETTLEMENT, -paise)]
-    return post(order, K.FEE, f"finder:{order.pk}", legs, now=now, actor=actor)
+    kind = K.FEE if booked is None else K.ADJUSTMENT
+    legs = [(Account.FINDER_FEE, change), (Account.SETTLEMENT, -change)]
+    return post(order, kind, _numbered(order, "finder"), legs, now=now, actor=actor)
 
 
 def applied(order: Order, *, now: datetime, actor: str, stand: Purse | None = None) -> Journal | None:

@@ -8,7 +8,7 @@ from decimal import Decimal
 from django.conf import settings
 
 from core.errors import Invalid, NotAllowed
-from core.money import from_paise
+from core.money import Money, from_paise
 from orders.models import Payment, Quote
 
 PATH = "order.payments[0]"
@@ -65,6 +65,19 @@ def check_finder_fee(kind: str, value: Decimal, *, total_paise: int) -> tuple[st
             path=f"{PATH}.tags",
         )
     return kind, value.quantize(Decimal("0.01"))
+
+
+def earned_finder_fee(payment: Payment, bill: Quote) -> int:
+    """What the buyer app has earned with a bill, paise: its share of it, or its amount up to that of the bill.
+
+    The share is of the total with tax, as the limit is when the fee is agreed to. A cancellation earns nothing: the
+    network has us keep and echo the fee's terms and names no fee on a fee, which pays for a charger kept free.
+    """
+    if bill.kind != Quote.Kind.BILL:
+        return 0
+    if payment.finder_fee_type == "percent":
+        return from_paise(bill.total_paise).times(payment.finder_fee / 100).rounded().paise
+    return min(Money(payment.finder_fee).rounded().paise, bill.total_paise)
 
 
 def check_proof(payment: Payment, quote: Quote, proof: Proof) -> bool:

@@ -17,11 +17,12 @@ from core.errors import Invalid, NotAllowed, NotFound
 from core.nudges import nudge_on_commit
 from orders import selectors
 from orders.balances import Purse, purse
-from orders.models import Account, Journal, MoneyRules, Order, Posting, Quote, Refund
+from orders.models import Account, Journal, MoneyRules, Order, Payment, Posting, Quote, Refund
 from orders.services import books
 from orders.services.collecting import ask_rest
 from orders.services.invoices import issue_paper
 from orders.services.ledger import lock_order, record
+from orders.services.payment import earned_finder_fee
 from orders.states import REFUND_MOVES, allowed_text, may_move
 
 QUEUE = "refund"
@@ -57,6 +58,8 @@ def settle_order(
         issue_paper(order, quote, now=now)
         if books.applied(order, now=now, actor=actor, stand=stand) is not None:
             stand = purse(order)
+        if not stand.due:
+            _share_with_finder(order, quote, now=now, actor=actor)
         ask_rest(order, now=now)
     return _give_back(order, stand, reason=reason, now=now, actor=actor, told=told, within_s=within_s)
 
@@ -298,6 +301,13 @@ def _send(refund: Refund, now: datetime) -> None:
         return
     refund.state, refund.next_at = S.APPROVED, now
     nudge_on_commit(QUEUE)
+
+
+def _share_with_finder(order: Order, quote: Quote, *, now: datetime, actor: str) -> None:
+    """The buyer app has its fee once nothing of the bill is owed any more, and as much of it as the bill then says."""
+    payment = Payment.objects.filter(order=order).exclude(finder_fee_type="").first()
+    if payment is not None:
+        books.finder_fee(order, earned_finder_fee(payment, quote), now=now, actor=actor)
 
 
 def _take_back_unsent(order: Order, quote: Quote, stand: Purse, *, now: datetime, actor: str) -> bool:

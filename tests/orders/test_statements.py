@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,7 @@ from core.errors import Invalid
 from orders.balances import balance, balances
 from orders.models import Account, Order, Posting, Refund
 from orders.papers.statement import OrderRow, Settled, Statement, Sums, statement_pdf, statements_csv
-from orders.services import books, cancel_order, complete_order, finish_refund, mark_started
+from orders.services import cancel_order, complete_order, finish_refund, mark_started
 from orders.services.clearing import settle_with
 from orders.statements import month_bounds, statements
 from tests.factories.orders import BAP, NOW, active_order, connector_on_sale
@@ -37,8 +38,7 @@ def billed(order: Order, at: datetime, *, energy_wh: int = 8_000) -> Order:
 def seller(db: None) -> Operator:
     """An operator with a bill, its finder fee and its refund, and a cancellation."""
     operator = connector_on_sale().evse.station.operator
-    order = active_order(connector_on_sale(operator=operator))
-    books.finder_fee(billed(order, NOW), 500, now=NOW, actor="test")
+    billed(active_order(connector_on_sale(operator=operator), finder_fee=("amount", Decimal(5))), NOW)
     later = NOW + timedelta(hours=2)
     other = active_order(connector_on_sale(operator=operator), now=later)
     cancel_order(order_id=other.pk, by="CONSUMER", now=later + timedelta(minutes=30), actor="test")
