@@ -55,7 +55,7 @@ class SessionAdmin(DeedsMixin, LogAdmin):
     fieldsets = (
         ("Session", {"fields": ("order", "evse", "state", "power", "energy", "soc", "fault", "stop_reason")}),
         ("Meter", {"fields": ("register_start", "register_stop", "current_a", "voltage_v", "read_at")}),
-        ("Times", {"fields": ("created_at", "started_at", "ended_at", "progress_at")}),
+        ("Times", {"fields": ("created_at", "started_at", "ended_at", "standing_at", "left_at", "progress_at")}),
         ("Station side", {"fields": ("remote_id", "slot_number", "step", "next_at", "attempts")}),
     )
     change_form_outer_before_template = "admin/session_room.html"

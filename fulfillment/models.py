@@ -44,6 +44,10 @@ class Session(models.Model):
     soc_percent = models.PositiveSmallIntegerField(null=True, blank=True)
     read_at = models.DateTimeField(null=True, blank=True, help_text="Time of the newest accepted reading.")
     provisional = models.BooleanField(default=False, help_text="Billed without the last register; it may come late.")
+    standing_at = models.DateTimeField(
+        null=True, blank=True, help_text="When the station said that the vehicle stands there, done with charging."
+    )
+    left_at = models.DateTimeField(null=True, blank=True, help_text="When the station said after that: free.")
     fault = models.TextField(blank=True, default="")
     next_at = models.DateTimeField(null=True, blank=True, help_text="Due at; empty where nothing is to do.")
     asked_at = models.DateTimeField(null=True, blank=True, help_text="When the present wish came up; deadlines count.")
@@ -69,10 +73,17 @@ class Session(models.Model):
                 condition=~Q(state="ended") | Q(meter_stop_wh__isnull=False, ended_at__isnull=False),
                 name="session_ended_is_metered",
             ),
+            models.CheckConstraint(
+                condition=Q(left_at__isnull=True) | Q(standing_at__isnull=False, left_at__gte=F("ended_at")),
+                name="session_stood_then_left",
+            ),
         ]
         indexes = [
             models.Index(fields=["next_at"], name="session_due", condition=Q(next_at__isnull=False)),
             models.Index(fields=["updated_at"], name="session_provisional", condition=Q(provisional=True)),
+            models.Index(
+                fields=["evse"], name="session_standing", condition=Q(standing_at__isnull=False, left_at__isnull=True)
+            ),
         ]
 
     def __str__(self) -> str:

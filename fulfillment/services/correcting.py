@@ -86,6 +86,7 @@ def _bill_again(order: Order, session: Session, meter_stop_wh: int, *, now: date
         energy_wh=session.energy_wh,
         started_at=session.started_at or now,
         ended_at=session.ended_at or now,
+        unplugged_at=session.left_at,
         readings=meter_points(session),
         now=now,
         actor=actor,

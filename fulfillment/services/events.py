@@ -20,6 +20,7 @@ from fulfillment.drivers.supplier_json import EventFormError, station_event
 from fulfillment.models import Session, StationEvent
 from fulfillment.services.emitting import emit
 from fulfillment.services.keeping import keep_reading
+from fulfillment.services.leaving import note_place
 from fulfillment.services.readings import DUPLICATE, record_reading
 from fulfillment.services.running import BY_STATION, FAULT, STATION, begin_stop, fail, start_undo
 from fulfillment.services.sessions import lock_session, nudge_advance
@@ -126,6 +127,7 @@ def _slot_status(row: StationEvent, fact: Fact, evses: list[Evse], now: datetime
     running = Session.objects.filter(evse__in=evses, state__in=[S.CHARGING, S.PAUSED, S.STARTING]).first()
     if running is not None:
         _ask_again(running.order_id, fact, now)
+    note_place(evses, fact.status, at=min(fact.at, now), now=now)
     for evse in evses:
         catalog.set_evse_status(evse, fact.status, min(fact.at, now))
     return DONE
@@ -151,6 +153,7 @@ def _faulted(row: StationEvent, fact: Fact, evses: list[Evse], now: datetime) ->
     free = orders.lock_ways_out(order_ids, now=now) - failing if order_ids else frozenset()
     for order_id in order_ids:
         _end_by_fault(order_id, text, fact, failing, free, now)
+    note_place(evses, Evse.Status.FAULTED, at=min(fact.at, now), now=now)
     # Orders and sessions are locked before EVSEs everywhere, so that nobody waits in a circle.
     for evse in evses:
         catalog.set_evse_status(evse, Evse.Status.FAULTED, min(fact.at, now))

@@ -10,6 +10,7 @@ from fulfillment import states
 from fulfillment.drivers import base
 from fulfillment.drivers.base import Ack, MeterValue
 from fulfillment.models import Command, Session
+from fulfillment.services.leaving import still_stands
 from fulfillment.services.readings import record_reading
 from fulfillment.services.running import (
     BY_STATION,
@@ -164,6 +165,8 @@ def _may_come_late(session: Session, now: datetime) -> bool:
 
 
 def _freed(session: Session, *, now: datetime) -> None:
+    if still_stands(session):
+        return
     session.evse.refresh_from_db(fields=["status", "status_at"])
     if session.evse.status in {Evse.Status.CHARGING, Evse.Status.FINISHING, Evse.Status.PREPARING}:
         show_evse(session, Evse.Status.AVAILABLE, now)

@@ -20,10 +20,11 @@ from django.db.models import Avg, Func, IntegerField, Value
 from django.db.models.functions import Extract
 from django.utils.crypto import salted_hmac
 
-from catalog.tariffs import describe
+from catalog.tariffs import PARKING_TIME, describe
 from core.money import from_paise, total
 from fulfillment.models import Reading, Session, TrackLink
 from fulfillment.selectors import meter_points
+from fulfillment.services.leaving import still_stands
 from fulfillment.services.running import reached_at
 from orders import selectors as order_selectors
 from orders.models import Order, Payment, Quote
@@ -167,7 +168,7 @@ def snapshot(order_id: int, now: datetime) -> Snapshot:
         minutes_left=_minutes_left(order, session, now) if state == "charging" else None,
         age_s=age_s,
         stale=age_s is not None and age_s > STALE_AFTER_S,
-        problem=_problem(order, session),
+        problem=_problem(order, session, quote),
         lines=lines,
         total=billed if lines else "",
         curve=curve,
@@ -272,9 +273,16 @@ def _receipt(quote: Quote) -> tuple[ReceiptLine, ...]:
     )
 
 
-def _problem(order: Order, session: Session | None) -> str:
+def _problem(order: Order, session: Session | None, quote: Quote) -> str:
     if order.fulfillment == Order.Fulfillment.CHARGER_ERROR:
         return "The charger reported a fault. Only what was delivered is billed."
     if session is not None and session.state == S.CHARGING and session.fault:
         return "The charger's meter looks odd. The bill is checked against its final reading."
+    if session is not None and still_stands(session) and _standing_costs(quote):
+        return "Your vehicle still stands at the charger. Standing there costs extra, see the price; please move it."
     return ""
+
+
+def _standing_costs(quote: Quote) -> bool:
+    elements = quote.tariff.get("elements") or []
+    return any(part.get("type") == PARKING_TIME for element in elements for part in element["price_components"])

@@ -57,15 +57,16 @@ def session_segments(
     """The session that the meter tells: a segment between each two readings, from the start to the end.
 
     `energy_wh` is the whole; readings outside the session, or against the direction of meter or clock, do not count.
-    Where the energy ended more than a minute before the end (or before `unplugged_at`), the rest is standing. Energy
-    in no time at all is taken as delivered at `limit_w`.
+    Where the energy ended more than a minute before the end, the rest is standing; so is what lies between the end and
+    `unplugged_at`, where that is more than a minute. Energy in no time at all is taken as delivered at `limit_w`.
     """
     if ended_at <= started_at:
         made = assumed(energy_wh=energy_wh, starts_at=started_at, power_w=limit_w)
         ended_at = made[-1].ends_at
     else:
         made = tuple(_between(points, energy_wh=energy_wh, started_at=started_at, ended_at=ended_at))
-    gone_at = max(ended_at, unplugged_at or ended_at)
+    stayed = unplugged_at is not None and unplugged_at - ended_at > IDLE_AFTER
+    gone_at = unplugged_at if stayed and unplugged_at is not None else ended_at
     flowing = next((place for place in range(len(made), 0, -1) if made[place - 1].energy_wh), 0)
     idle_from = made[flowing - 1].ends_at if flowing else started_at
     if gone_at - idle_from <= IDLE_AFTER:

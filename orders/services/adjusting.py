@@ -1,4 +1,4 @@
-"""What happens to a bill when the meter tells more, or less, after it was made?
+"""What happens to a bill when the meter tells more, or less, after it was made, or the vehicle stood on?
 
 Nothing is edited: a new bill stands beside the old one, and adjusting entries carry the difference. Too much billed
 goes back at once; too little is taken from money of the customer that has not left yet, the rest is asked for.
@@ -28,6 +28,7 @@ def correct_bill(
     energy_wh: int,
     started_at: datetime,
     ended_at: datetime,
+    unplugged_at: datetime | None = None,
     readings: Sequence[MeterPoint] = (),
     now: datetime,
     actor: str,
@@ -35,8 +36,8 @@ def correct_bill(
 ) -> Order:
     """Bill a complete order anew, for what the meter says now; the buyer app is told where the price changed.
 
-    Told again of the same energy it changes nothing. Raises NotAllowed `not-in-this-state`, Invalid
-    `update-inconsistent` for a meter or clock that runs backwards.
+    `unplugged_at` is until when the vehicle stood, where that is known. Told again of the same it changes nothing.
+    Raises NotAllowed `not-in-this-state`, Invalid `update-inconsistent` for a meter or clock that runs backwards.
     """
     order = lock_order(order_id)
     if order.state != Order.State.COMPLETE:
@@ -53,7 +54,14 @@ def correct_bill(
             path="order.fulfillments[0]",
         )
     old = current_quote(order)
-    price = bill_price(order, energy_wh=energy_wh, started_at=started_at, ended_at=ended_at, readings=readings)
+    price = bill_price(
+        order,
+        energy_wh=energy_wh,
+        started_at=started_at,
+        ended_at=ended_at,
+        unplugged_at=unplugged_at,
+        readings=readings,
+    )
     if price.rows() == old.lines and energy_wh == old.energy_wh:
         return order
     set_quote(order, Quote.Kind.BILL, price=price, tariff=offer_quote(order).tariff, now=now)

@@ -13,13 +13,16 @@ from bpp.acts import cancel_by_provider
 from bpp.models import InboxMessage, OutboxMessage, Subscriber
 from catalog.models import Evse
 from fulfillment import services as fulfillment
-from fulfillment.models import Session
+from fulfillment.cloudevents import Incoming
+from fulfillment.models import Session, StationEvent
 from orders.models import Order, OrderEvent, Quote
 from tests.bpp.pipeline import Talk, content, decide, state_in, tell
 from tests.factories.orders import NOW
 from tests.fulfillment.supplier import FakeSupplier
 
 pytestmark = pytest.mark.django_db
+
+SLOT_STATUS = "com.ev-power-supplier.charging-station.slot-status-changed.v1"
 
 
 def started(talk: Talk) -> InboxMessage:
@@ -135,6 +138,33 @@ def test_end_by_itself_is_told_step_by_step(talk: Talk, supplier: FakeSupplier) 
     assert talk.told() == [("on_status", "charging-ending"), ("on_status", "charging-ended")]
     bodies = [content(row)["message"]["order"] for row in talk.owed()[-2:]]
     assert [body["status"] for body in bodies] == ["ACTIVE", "COMPLETE"]
+
+
+def test_bill_with_the_standing_after_the_end_is_told(talk: Talk, supplier: FakeSupplier) -> None:
+    tariff = talk.connector.tariff
+    assert tariff is not None
+    standing = {"type": "PARKING_TIME", "price": "60.00", "grace": 600}
+    tariff.elements = [{"price_components": [*tariff.elements[0]["price_components"], standing]}]
+    tariff.save()
+    charging(talk)
+    talk.put("update", talk.command("end-charging"))
+    decide()
+    drive(supplier.after(600))
+    tell(supplier.at)
+    place = {"stationId": talk.connector.evse.station.code, "slotNumber": talk.connector.evse.slot_number}
+    for status, minutes in (("finishing", 0), ("free", 40)):
+        at = supplier.at + timedelta(minutes=minutes)
+        word = Incoming("supplier", status, SLOT_STATUS, at, place | {"status": status})
+        fulfillment.store_events([word])
+        StationEvent.objects.filter(event_id=status).update(next_at=at)
+        drive(at)
+        tell(at)
+    assert talk.told()[-1] == ("on_status", "charging-ended")
+    quote = content(talk.owed()[-1])["message"]["order"]["quote"]
+    lines = {line["title"]: line["price"]["value"] for line in quote["breakup"]}
+    # 5 kWh at 18.00 and 20.00 for the session; 40 minutes of standing less ten of grace at 60.00 an hour
+    assert lines["parking-fee"] == "30.00"
+    assert quote["price"]["value"] == "165.20"
 
 
 def test_events_of_an_order_are_told_once_and_in_order(talk: Talk, supplier: FakeSupplier) -> None:

@@ -172,6 +172,8 @@ def test_standing_begins_where_the_energy_ended() -> None:
     assert (last.kind, last.starts_at, last.ends_at) == (PARKING, minutes[20], minutes[60])
     gone = session_segments(points, unplugged_at=minutes[60] + timedelta(hours=1), **whole)[-1]
     assert gone.ends_at == minutes[60] + timedelta(hours=1)
+    soon = session_segments(points, unplugged_at=minutes[60] + timedelta(seconds=60), **whole)[-1]
+    assert soon.ends_at == minutes[60]
 
 
 def test_a_minute_without_energy_is_no_standing() -> None:
