@@ -65,6 +65,7 @@ def expire_due() -> None:
         lambda: fulfillment.close_sessions_due(timezone.now(), limit=100),
         lambda: orders.prolong_due(timezone.now(), limit=100),
         lambda: versions.promote_due(timezone.now(), limit=100),
+        lambda: _telling(orders.prices_due(timezone.now(), limit=100)),
     )
 
 

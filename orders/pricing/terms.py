@@ -99,8 +99,8 @@ class Terms:
             "price_per_kwh": str(price_at(self.elements, starts_at, tz=ZoneInfo(self.time_zone))),
         }
         for name, limit in (("min_price", self.min_price), ("max_price", self.max_price)):
-            if limit is not None:
-                kept[name] = limit.row()
+            # Named even where there is none, so that laid over older terms it takes their limit away.
+            kept[name] = None if limit is None else limit.row()
         return kept
 
 

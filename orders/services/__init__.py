@@ -3,7 +3,7 @@
 from orders.estimates import Vehicle
 from orders.selectors import cancellation_terms, refund_terms
 from orders.services.adjusting import correct_bill
-from orders.services.announcing import announce_price_change
+from orders.services.announcing import announce_price_change, prices_due
 from orders.services.approve import approve_order, decline_order
 from orders.services.auditing import check_books
 from orders.services.cancel import cancel_order, cancellation_quote
@@ -76,6 +76,7 @@ __all__ = [
     "notes_due",
     "pay_path",
     "plan_for",
+    "prices_due",
     "prolong_due",
     "promise_failed",
     "record",

@@ -18,7 +18,7 @@ from orders.services.wish import priced
 def reprice(order: Order, terms: Terms, *, starts_at: datetime, now: datetime) -> Price | None:
     """Put a locked order on `terms` from `starts_at`: a new offer, and a new amount for the payment not made yet.
 
-    Returns the price, None where neither it nor the time it takes is another. Raises as `priced`.
+    Returns the price, None where neither it nor its terms nor the time it takes is another. Raises as `priced`.
     """
     offer = offer_quote(order)
     made = priced(
@@ -28,10 +28,10 @@ def reprice(order: Order, terms: Terms, *, starts_at: datetime, now: datetime) -
         power_w=session_power_w(order),
         voltage_v=order.connector.max_voltage_v,
     )
-    estimate = _estimate(order, terms.currency)
-    if made.rows() == offer.lines and estimate["duration_s"] == offer.tariff.get("duration_s"):
+    kept = offer.tariff | terms.snapshot(starts_at) | _estimate(order, terms.currency)
+    if made.rows() == offer.lines and kept == offer.tariff:
         return None
-    set_quote(order, Quote.Kind.OFFER, price=made, tariff=offer.tariff | terms.snapshot(starts_at) | estimate, now=now)
+    set_quote(order, Quote.Kind.OFFER, price=made, tariff=kept, now=now)
     tariff = order.connector.tariff
     if tariff is not None and tariff.code == terms.code:
         mark_used(tariff.pk, terms.version, now=now)

@@ -15,7 +15,8 @@ from catalog.models import Evse
 from fulfillment import services as fulfillment
 from fulfillment.cloudevents import Incoming
 from fulfillment.models import Session, StationEvent
-from orders.models import Order, OrderEvent, Quote
+from orders import services as orders
+from orders.models import Order, OrderEvent, Quote, QuoteRules
 from tests.bpp.pipeline import Talk, content, decide, state_in, tell
 from tests.factories.orders import NOW
 from tests.fulfillment.supplier import FakeSupplier
@@ -275,3 +276,27 @@ def test_event_that_cannot_be_told_rests_and_holds_up_nobody(
     assert publish.publish_next(now=NOW) == 0
     assert OrderEvent.objects.filter(order_id=order.id, public=True, published_at__isnull=True).exists()
     assert publish.publish_next(now=NOW + publish.REST) == 1
+
+
+def test_new_tariff_version_of_a_booking_is_told_before_it_applies(talk: Talk) -> None:
+    tariff = talk.connector.tariff
+    assert tariff is not None
+    QuoteRules.objects.create(operator=tariff.operator, price_change="announced", notice_s=3_600)
+    stops = [
+        {"type": "start", "time": {"timestamp": (NOW + timedelta(hours=3)).isoformat()}},
+        {"type": "end", "time": {"timestamp": (NOW + timedelta(hours=4)).isoformat()}},
+    ]
+    wish = talk.wish(
+        fulfillments=[{"id": talk.connector.evse.uid, "type": "CHARGING", "stops": stops}],
+        payments=[{"collected_by": "BAP", "type": "ON-FULFILLMENT", "status": "NOT-PAID"}],
+    )
+    for action in ("select", "init", "confirm"):
+        assert "error" not in talk.ask(action, {"order": wish})
+    tariff.elements = [{"price_components": [{"type": "ENERGY", "price": "25.00"}]}]
+    tariff.save()
+    assert orders.prices_due(NOW) == 1
+    assert tell() == 1
+    assert talk.told() == [("on_update", "payment-completed")]
+    order = content(talk.owed()[-1])["message"]["order"]
+    assert order["quote"]["price"]["value"] == "295.00"
+    assert order["payments"][0]["params"]["amount"] == "295.00"

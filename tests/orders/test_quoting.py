@@ -16,13 +16,22 @@ from pytest_django import Settings
 from catalog.models import Connector
 from catalog.versions import plan_version
 from core.errors import Invalid, NotAllowed, NotFound
-from orders.models import CouponUse, Member, Order, Overlay, QuoteRules
+from orders.models import CouponUse, Member, Order, Overlay, Payment, QuoteRules
 from orders.selectors import bill_price, current_quote
-from orders.services import Said, Vehicle, announce_price_change, cancel_order, confirm_order, init_order, select_offer
+from orders.services import (
+    Said,
+    Vehicle,
+    announce_price_change,
+    cancel_order,
+    confirm_order,
+    init_order,
+    prices_due,
+    select_offer,
+)
 from orders.services.expire import expire_due
 from orders.services.overlaying import customer_key, return_coupons
 from orders.services.wish import Wish, plan_for
-from tests.factories.orders import ELEMENTS, NOW, a_confirm, a_wish, an_init, connector_on_sale
+from tests.factories.orders import BAP, ELEMENTS, NOW, a_confirm, a_wish, an_init, connector_on_sale
 
 pytestmark = pytest.mark.django_db
 HOUR = timedelta(hours=1)
@@ -286,3 +295,85 @@ def test_a_price_that_may_change_is_told_before_it_applies() -> None:
     assert (current_quote(order).total_paise, current_quote(order).tariff["version"]) == (29_500, 2)
     order.payment.refresh_from_db()
     assert order.payment.amount_paise == 29_500
+
+
+def may_change(connector: Connector, notice_s: int = 7_200) -> Connector:
+    QuoteRules.objects.create(operator=connector.evse.station.operator, price_change="announced", notice_s=notice_s)
+    return connector
+
+
+def told(order: Order) -> int:
+    return order.events.filter(kind="price-changed").count()
+
+
+def test_new_version_of_the_tariff_is_announced_by_itself_and_once() -> None:
+    connector = may_change(connector_on_sale())
+    order = booked(connector)
+    assert prices_due(NOW) == 0
+    make_dearer(connector)
+    assert [prices_due(NOW) for _ in range(3)] == [1, 0, 0]
+    assert told(order) == 1
+    assert current_quote(order).total_paise == 29_500
+
+
+@pytest.mark.parametrize(("hours", "announced"), [(2, 1), (3, 1), (4, 0)])
+def test_planned_version_is_announced_where_it_will_hold_at_the_start(hours: int, announced: int) -> None:
+    connector = may_change(connector_on_sale())
+    order = booked(connector)
+    assert connector.tariff is not None
+    dearer = [{"price_components": [{"type": "ENERGY", "price": "25.00"}]}]
+    plan_version(connector.tariff.pk, valid_from=NOW + hours * HOUR, prices={"elements": dearer}, now=NOW)
+    assert prices_due(NOW) == told(order) == announced
+
+
+@pytest.mark.parametrize("why", ["guaranteed", "within the notice", "paid", "cancelled"])
+def test_price_that_is_guaranteed_is_left_alone(why: str) -> None:
+    connector = connector_on_sale()
+    if why != "guaranteed":
+        may_change(connector)
+    order = booked(connector)
+    if why == "paid":
+        Payment.objects.filter(order=order).update(status="PAID")
+    if why == "cancelled":
+        cancel_order(order_id=order.pk, by="CONSUMER", now=NOW, actor=BAP)
+    make_dearer(connector)
+    assert prices_due(NOW + (HOUR if why != "within the notice" else HOUR + timedelta(seconds=1))) == told(order) == 0
+
+
+def test_changed_price_of_standing_is_announced_though_the_total_stays() -> None:
+    connector = may_change(connector_on_sale())
+    order = booked(connector)
+    assert connector.tariff is not None
+    standing = {"type": "PARKING_TIME", "price": "60.00"}
+    parts = [*connector.tariff.elements[0]["price_components"], standing]
+    connector.tariff.elements = [{"price_components": parts}]
+    connector.tariff.save()
+    assert prices_due(NOW) == told(order) == 1
+    assert order.events.get(kind="price-changed").data["to_paise"] == 23_600
+
+
+def test_least_price_that_is_given_up_is_gone_from_the_promise() -> None:
+    connector = may_change(connector_on_sale())
+    assert connector.tariff is not None
+    connector.tariff.min_price = {"excl_vat": "500.00"}
+    connector.tariff.save()
+    order = booked(connector)
+    assert current_quote(order).total_paise == 59_000
+    connector.tariff.min_price = None
+    connector.tariff.save()
+    assert prices_due(NOW) == 1
+    bill = bill_price(order, energy_wh=10_000, started_at=NOW, ended_at=NOW + HOUR)
+    assert (current_quote(order).total_paise, bill.total.paise) == (23_600, 23_600)
+
+
+def test_version_with_the_old_prices_is_no_change() -> None:
+    connector = may_change(connector_on_sale())
+    order = booked(connector)
+    assert connector.tariff is not None
+    before = connector.tariff.elements
+    make_dearer(connector)
+    connector.tariff.elements = before
+    connector.tariff.save()
+    assert [prices_due(NOW) for _ in range(2)] == [1, 0]
+    assert told(order) == 0
+    assert current_quote(order).tariff["version"] == 3
