@@ -203,6 +203,18 @@ class OfferView:
 
 
 @dataclass(frozen=True, slots=True)
+class Advert:
+    """A coupon of a provider that everybody may use; `station_id` empty: at all of its stations."""
+
+    provider_id: str
+    id: str
+    name: str
+    summary: str
+    station_id: str = ""
+    until: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class OrderView:
     """A whole order as callbacks show it. `draft` before confirm; `fulfillment` and `status` are neutral."""
 

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from bpp import messages as m
-from bpp import showing
+from bpp import replies, showing
 from bpp.dialects.v1 import catalog as wire
 from bpp.kept import settings
 from catalog import selectors
@@ -28,6 +28,8 @@ class Shelf:
         self._fresh_at: datetime | None = None
         self._followed: set[selectors.Write] = set()
         self._shared: dict[tuple[str, str], bytes] = {}
+        self._adverts: tuple[replies.Advert, ...] = ()
+        self._offers: wire.Offers = wire.NO_OFFERS
 
     @property
     def stocked(self) -> bool:
@@ -44,6 +46,7 @@ class Shelf:
         else:
             selectors.refresh(self.index, self._render, self._fresh_at, now=now, followed=self._followed)
         self.index.set_busy(order_selectors.busy_intervals(now))
+        self._advertise(now)
         self._fresh_at = now
 
     def answer(self, request: m.Search, context: dict[str, Any], *, message_id: str, now: datetime) -> list[bytes]:
@@ -51,6 +54,7 @@ class Shelf:
         rows = [_row(found) for found in self.index.find(_query(request), now)]
         if not rows and not settings.BECKN_EMPTY_SEARCH_ANSWER:
             return []
+        offers = self._offers
         return [
             wire.join_catalog(
                 context,
@@ -63,8 +67,9 @@ class Shelf:
                 exp=now + timedelta(seconds=CACHE_S),
                 city_code=settings.BECKN_CITY,
                 country=settings.BECKN_COUNTRY,
+                offers=offers,
             )
-            for part in wire.split(rows, limit_bytes=settings.BECKN_ANSWER_LIMIT_BYTES)
+            for part in wire.split(rows, limit_bytes=settings.BECKN_ANSWER_LIMIT_BYTES, offers=offers)
         ]
 
     def _render(self, data: selectors.OfferData) -> wire.Row:
@@ -88,6 +93,12 @@ class Shelf:
             availability=data.evse.status,
             categories=wire.categories_of(plug),
         )
+
+    def _advertise(self, now: datetime) -> None:
+        """Render the offers anew where they are others than before."""
+        adverts = showing.adverts(now)
+        if adverts != self._adverts:
+            self._adverts, self._offers = adverts, wire.offer_fragments(adverts)
 
     def _once(self, kind: str, name: str, render: Callable[[], bytes]) -> bytes:
         found = self._shared.get((kind, name))

@@ -128,6 +128,14 @@ def others(order: Order, *, now: datetime) -> tuple[replies.Plug, ...]:
     )
 
 
+def adverts(now: datetime) -> tuple[replies.Advert, ...]:
+    """The coupons that search results show."""
+    return tuple(
+        replies.Advert(found.operator, found.code, found.name, found.words, found.station, found.until)
+        for found in orders.advertised(now)
+    )
+
+
 def _offers(quote: Quote) -> tuple[replies.OfferView, ...]:
     """The coupons that count for the quote."""
     applied = quote.tariff.get("overlays", ())

@@ -116,6 +116,19 @@ def rows(rules: Sequence[Rule]) -> list[dict[str, Any]]:
     return [{"id": rule.id, "kind": rule.kind, "code": rule.code, "name": rule.name} for rule in rules]
 
 
+def in_words(rule: Rule, currency: str = "INR") -> str:
+    """What a coupon takes off and on which conditions, for people who do not have it yet."""
+    amount = f"{abs(rule.value):.2f}" if rule.change != PERCENTAGE else f"{abs(rule.value).normalize():f}"
+    parts = [
+        f"{amount}{_unit(rule, currency)} off {'the energy' if rule.scope == ENERGY_LINES else 'the price'} before tax",
+        f"at most {from_paise(rule.cap_paise).wire} {currency}" if rule.cap_paise is not None else "",
+        f"from {Decimal(rule.min_energy_wh) / 1000:f} kWh" if rule.min_energy_wh else "",
+        f"from {from_paise(rule.min_paise).wire} {currency}" if rule.min_paise else "",
+        f"daily {rule.from_time:%H:%M} to {rule.to_time:%H:%M}" if rule.from_time and rule.to_time else "",
+    ]
+    return ", ".join(part for part in parts if part)
+
+
 def _conditions(rule: Rule, occasion: Occasion) -> Iterable[tuple[bool, str]]:
     at = occasion.now if rule.kind == COUPON else occasion.starts_at
     yield rule.kind != COUPON or rule.code.upper() in occasion.coupons, "it was not asked for"
@@ -172,9 +185,13 @@ def _worth(rule: Rule, occasion: Occasion) -> Decimal:
 
 
 def _said(rule: Rule, currency: str) -> str:
-    unit = {PERCENTAGE: " %", PER_KWH: f" {currency}/kWh"}.get(rule.change, f" {currency}")
+    unit = _unit(rule, currency)
     change = f"{rule.value:+.2f}" if rule.change != PERCENTAGE else f"{rule.value.normalize():+f}"
     return f"{rule.code}, {change}{unit}" if rule.kind == COUPON else f"{change}{unit}"
+
+
+def _unit(rule: Rule, currency: str) -> str:
+    return {PERCENTAGE: " %", PER_KWH: f" {currency}/kWh"}.get(rule.change, f" {currency}")
 
 
 def _day(moment: datetime | None, occasion: Occasion) -> str:

@@ -26,7 +26,7 @@ class OverlayAdmin(TenantAdmin):
     area: ClassVar[Area] = Area.SELLING
     inlines = (MemberInline,)
     ordering = ("operator", "code")
-    list_display = ("code", "name", "operator", "kind", "worth", "valid_from", "valid_until", "active")
+    list_display = ("code", "name", "operator", "kind", "worth", "valid_from", "valid_until", "active", "advertised")
     list_filter = (("operator", OwnRelatedFilter), ("kind", ChoicesDropdownFilter), "active")
     search_fields = ("code", "name", "group_code")
     list_select_related = ("operator",)

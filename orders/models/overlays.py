@@ -45,6 +45,7 @@ class Overlay(models.Model):
     scope = models.CharField(max_length=6, choices=Scope, default=Scope.ALL)
     cap_paise = models.PositiveBigIntegerField(null=True, blank=True, help_text="The most it comes to; empty: no cap.")
     active = models.BooleanField(default=True)
+    advertised = models.BooleanField(default=False, help_text="A coupon that everybody sees in the search results.")
     valid_from = models.DateTimeField(null=True, blank=True)
     valid_until = models.DateTimeField(null=True, blank=True, help_text="The first moment it holds no more.")
     announced_at = models.DateTimeField(
@@ -108,6 +109,11 @@ class Overlay(models.Model):
                 condition=Q(kind="coupon") | Q(max_uses__isnull=True, per_customer__isnull=True),
                 name="overlay_only_coupons_count",
                 violation_error_message="Only coupons count their uses.",
+            ),
+            models.CheckConstraint(
+                condition=Q(advertised=False) | Q(kind="coupon", group_code="", bap_id=""),
+                name="overlay_advertised_is_for_all",
+                violation_error_message="Only a coupon for all, of no group and no one buyer app, can be advertised.",
             ),
         ]
 

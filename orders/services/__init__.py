@@ -28,6 +28,7 @@ from orders.services.ledger import record
 from orders.services.move import change_connector, fitting, lock_ways_out, promise_failed
 from orders.services.no_energy import energy_due
 from orders.services.offer import init_order, select_offer
+from orders.services.overlaying import advertised
 from orders.services.refunds import approve_refund, ask_refund, decline_refund, finish_refund, retry_refund
 from orders.services.returning import refunds_due, settle_due
 from orders.services.startcode import start_code, wrong_start_code
@@ -41,6 +42,7 @@ __all__ = [
     "Said",
     "Vehicle",
     "Wish",
+    "advertised",
     "announce_price_change",
     "approve_order",
     "approve_refund",

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.db.models import Count, Exists, F, OuterRef, Q, QuerySet
 from django.db.models.functions import Upper
 from django.utils.crypto import salted_hmac
 
@@ -15,7 +15,7 @@ from catalog.models import Connector
 from core.errors import Invalid, NotFound
 from core.money import total
 from orders.models import CouponUse, Member, Order, Overlay, Quote
-from orders.overlays import BULK, COUPON, Occasion, Rule, adjustments, chosen, why_not
+from orders.overlays import BULK, COUPON, Occasion, Rule, adjustments, chosen, in_words, why_not
 from orders.pricing import ENERGY_COST, GST, Price, Terms
 
 OFFER_PATH = "order.offers[{}].id"
@@ -35,6 +35,18 @@ class Asker:
     @property
     def coupons(self) -> tuple[str, ...]:
         return tuple(code.strip().upper() for code in self.offers)
+
+
+@dataclass(frozen=True, slots=True)
+class Advert:
+    """A coupon as everybody may see it: whose, its code and name, what it does in words, where and until when."""
+
+    operator: str
+    code: str
+    name: str
+    words: str
+    station: str = ""
+    until: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +122,30 @@ def standing(
 def with_overlays(terms: Terms, rules: Sequence[Rule]) -> Terms:
     """The terms with the changes of the price that the rules make."""
     return replace(terms, adjustments=adjustments(rules, terms.currency))
+
+
+def advertised(now: datetime) -> list[Advert]:
+    """The coupons that everybody may be shown now: not ended, not used up, of no group, of operators that sell."""
+    rows = (
+        Overlay.objects.filter(operator__active=True, kind=COUPON, active=True, advertised=True)
+        .filter(Q(valid_from=None) | Q(valid_from__lte=now), Q(valid_until=None) | Q(valid_until__gt=now))
+        .annotate(used=Count("uses", filter=Q(uses__returned_at__isnull=True)))
+        .filter(Q(max_uses=None) | Q(used__lt=F("max_uses")))
+        .exclude(Exists(Member.objects.filter(overlay=OuterRef("pk"))))
+        .select_related("operator", "station")
+        .order_by("operator_id", "code")
+    )
+    return [
+        Advert(
+            operator=row.operator.code,
+            code=row.code,
+            name=row.name,
+            words=in_words(_rule(row, member=False)),
+            station=row.station.code if row.station else "",
+            until=row.valid_until,
+        )
+        for row in rows
+    ]
 
 
 def claim_coupons(order: Order, quote: Quote, *, now: datetime) -> None:

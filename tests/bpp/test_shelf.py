@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 import orjson
 import pytest
+from django.db import IntegrityError, transaction
 from django.utils import timezone
 
+from bpp.dialects import v1
 from bpp.messages import Circle, Search, Window
 from bpp.shelf import Shelf
 from catalog.models import Connector, Evse
 from catalog.search import Query
 from catalog.services import set_evse_status
+from orders.models import Member, Overlay
+from orders.services import Said, cancel_order
 from tests.bpp.network import message
 from tests.factories.orders import active_order, connector_on_sale
 
@@ -140,3 +145,91 @@ def test_offer_that_was_never_rendered_is_an_error_not_an_empty_answer(
     shelf.index.load([replace(found.offer, payload=None)])
     with pytest.raises(TypeError, match=re.escape(connector.item_id)):
         shown(shelf, now)
+
+
+# -- coupons that everybody sees --------------------------------------------------------------------------------------
+
+
+def coupon(connector: Connector, **changes: Any) -> Overlay:
+    plain: dict[str, Any] = {"kind": "coupon", "code": "DIWALI", "name": "Festival of lights", "value": Decimal(-10)}
+    return Overlay.objects.create(operator=connector.evse.station.operator, advertised=True, **(plain | changes))
+
+
+def offers(shelf: Shelf, now: datetime) -> list[dict[str, Any]]:
+    shelf.refresh(now)
+    [body] = shelf.answer(ANYWHERE, message()["context"], message_id="m-1", now=now)
+    document = orjson.loads(body)
+    assert v1.check_own("on_search", document) == ()
+    return [offer for each in document["message"]["catalog"]["providers"] for offer in each.get("offers", [])]
+
+
+def test_advertised_coupon_is_shown_with_its_provider(shelf: Shelf, connector: Connector, now: datetime) -> None:
+    assert offers(shelf, now) == []
+    until = now + timedelta(days=1)
+    coupon(connector, cap_paise=5_000, scope="energy", min_energy_wh=5_000, valid_until=until)
+    [shown] = offers(shelf, later(now))
+    assert shown == {
+        "id": "DIWALI",
+        "descriptor": {
+            "code": "DIWALI",
+            "name": "Festival of lights",
+            "short_desc": "10 % off the energy before tax, at most 50.00 INR, from 5 kWh",
+        },
+        "time": {"range": {"end": f"{until.astimezone(UTC):%Y-%m-%dT%H:%M:%S}.{until.microsecond // 1000:03}Z"}},
+    }
+    assert offers(shelf, until) == []
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"advertised": False},
+        {"active": False},
+        {"valid_from": "tomorrow"},
+        {"valid_until": "now"},
+        {"max_uses": 0},
+    ],
+    ids=["secret", "switched off", "not yet", "over", "used up"],
+)
+def test_coupon_that_is_not_for_everybody_now_is_not_shown(
+    shelf: Shelf, connector: Connector, now: datetime, changes: dict[str, Any]
+) -> None:
+    moments = {"tomorrow": now + timedelta(days=1), "now": later(now)}
+    coupon(connector)
+    Overlay.objects.update(**{name: moments.get(value, value) for name, value in changes.items()})
+    assert offers(shelf, later(now)) == []
+
+
+def test_coupon_of_members_is_not_shown(shelf: Shelf, connector: Connector, now: datetime) -> None:
+    Member.objects.create(overlay=coupon(connector), person="driver-1")
+    assert offers(shelf, later(now)) == []
+    for secret in ({"group_code": "STAFF"}, {"bap_id": "bap.example.org"}):
+        with pytest.raises(IntegrityError, match="overlay_advertised_is_for_all"), transaction.atomic():
+            coupon(connector, code="OTHER", **secret)
+
+
+def test_coupon_of_one_station_is_shown_where_the_station_is(shelf: Shelf, connector: Connector, now: datetime) -> None:
+    away = connector_on_sale(operator=connector.evse.station.operator)
+    coupon(connector, station=away.evse.station)
+    assert [offer["location_ids"] for offer in offers(shelf, later(now))] == [[away.evse.station.code]]
+    away.evse.station.published = False
+    away.evse.station.save()
+    assert offers(shelf, later(now, 10)) == []
+
+
+def test_used_up_coupon_comes_back_with_a_cancelled_order(shelf: Shelf, connector: Connector, now: datetime) -> None:
+    coupon(connector, max_uses=1)
+    order = active_order(connector, now=now, said=Said(offers=("diwali",)))
+    assert offers(shelf, later(now)) == []
+    cancel_order(order_id=order.pk, by="PROVIDER", now=later(now), actor="test")
+    assert len(offers(shelf, later(now))) == 1
+
+
+def test_offers_are_rendered_once_while_they_stay_as_they_are(
+    shelf: Shelf, connector: Connector, now: datetime
+) -> None:
+    coupon(connector)
+    offers(shelf, later(now))
+    rendered = shelf._offers
+    shelf.refresh(later(now, 10))
+    assert shelf._offers is rendered

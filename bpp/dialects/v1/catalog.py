@@ -8,7 +8,7 @@ Source: Beckn core 1.1.1 `Catalog`, `Item`, `Fulfillment`, `Location`; UEI guide
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
@@ -18,7 +18,7 @@ import orjson
 
 from bpp.dialects.v1 import words
 from bpp.dialects.v1.context import callback_context, wire_time
-from bpp.replies import Charger, Place, Plug, Provider
+from bpp.replies import Advert, Charger, Place, Plug, Provider
 
 GREEN = "green-tariff"
 _CATEGORIES = {GREEN: orjson.dumps({"id": GREEN, "descriptor": {"code": GREEN, "name": "Green tariff"}})}
@@ -54,6 +54,9 @@ class Hit(Protocol):
 
 
 AnyHit = TypeVar("AnyHit", bound=Hit)
+# The rendered offers of a provider: station id, empty for all, and bytes.
+Offers = Mapping[str, Sequence[tuple[str, bytes]]]
+NO_OFFERS: Offers = {}
 
 
 @dataclass(slots=True)
@@ -132,6 +135,19 @@ def provider(shown: Provider) -> dict[str, Any]:
     return {"id": shown.id, "descriptor": _without_empty({"name": shown.name, "short_desc": shown.summary})}
 
 
+def offer(shown: Advert) -> dict[str, Any]:
+    """A coupon as `Offer`; its id is what a buyer app sends as `order.offers[].id`."""
+    made: dict[str, Any] = {
+        "id": shown.id,
+        "descriptor": {"code": shown.id, "name": shown.name, "short_desc": shown.summary},
+    }
+    if shown.station_id:
+        made["location_ids"] = [shown.station_id]
+    if shown.until is not None:
+        made["time"] = {"range": {"end": wire_time(shown.until)}}
+    return made
+
+
 def tag(code: str, value: str, *, name: str = "") -> dict[str, Any]:
     """One tag: a code, its value, and a plain name where there is one."""
     return {"descriptor": {"code": code, "name": name} if name else {"code": code}, "value": value}
@@ -184,6 +200,14 @@ def provider_fragment(shown: Provider) -> bytes:
     return _copied(orjson.dumps(provider(shown))[:-1])
 
 
+def offer_fragments(adverts: Iterable[Advert]) -> Offers:
+    """The rendered offers of each provider, each with the station it is for, empty for all."""
+    found: dict[str, list[tuple[str, bytes]]] = {}
+    for shown in adverts:
+        found.setdefault(shown.provider_id, []).append((shown.station_id, _copied(orjson.dumps(offer(shown)))))
+    return found
+
+
 def row(plug: Plug) -> Row:
     """Everything a search answer needs of one connector; rows of one station may share their fragments."""
     head, tail = item_fragment(plug)
@@ -218,10 +242,12 @@ def join_catalog(
     exp: datetime,
     city_code: str = "std:080",
     country: str = "IND",
+    offers: Offers = NO_OFFERS,
 ) -> bytes:
     """The exact bytes of an on_search: found connectors grouped by operator, each station and charger once.
 
-    Operators, stations, chargers and items stand in the order of `hits`; `exp` is until when the caller may cache.
+    `offers` of an operator stand with it where they are for a station of the answer. Operators, stations, chargers and
+    items stand in the order of `hits`; `exp` is until when the caller may cache.
     """
     head = callback_context(
         context,
@@ -235,14 +261,14 @@ def join_catalog(
     )
     catalog = orjson.dumps({"descriptor": {"name": network_name}, "exp": wire_time(exp)})[:-1]
     parts = [b'{"context":', orjson.dumps(head), b',"message":{"catalog":', catalog, b',"providers":[']
-    for number, shelf in enumerate(_shelves(hits)):
+    for number, (provider_id, shelf) in enumerate(_shelves(hits).items()):
         parts.append(b"," if number else b"")
-        parts += shelf.parts()
+        parts += shelf.parts(offers.get(provider_id, ()))
     parts.append(b"]}}}")
     return b"".join(parts)
 
 
-def split(hits: Sequence[AnyHit], *, limit_bytes: int) -> list[Sequence[AnyHit]]:
+def split(hits: Sequence[AnyHit], *, limit_bytes: int, offers: Offers = NO_OFFERS) -> list[Sequence[AnyHit]]:
     """The hits in as many runs as on_search messages are needed to keep each below `limit_bytes`.
 
     Every part names what it refers to, so each stands alone; a single hit is never cut. No hits make one empty part.
@@ -252,18 +278,20 @@ def split(hits: Sequence[AnyHit], *, limit_bytes: int) -> list[Sequence[AnyHit]]
     start = size = 0
     seen: set[tuple[str, str]] = set()
     for index, hit in enumerate(hits):
-        added = _weight(hit, seen)
+        added = _weight(hit, seen, offers)
         if index > start and size + added > room:
             runs.append(hits[start:index])
             start, size = index, 0
             seen.clear()
-            added = _weight(hit, seen)
+            added = _weight(hit, seen, offers)
         size += added
     return [*runs, hits[start:]]
 
 
-def _weight(hit: Hit, seen: set[tuple[str, str]]) -> int:
+def _weight(hit: Hit, seen: set[tuple[str, str]], offers: Offers) -> int:
     weight = len(hit.item_head) + len(hit.item_tail) + 16
+    if offers and ("provider", hit.provider_id) not in seen:
+        weight += sum(len(rendered) + 1 for _, rendered in offers.get(hit.provider_id, ())) + 16
     for key, rendered in (
         (("provider", hit.provider_id), hit.provider_fragment),
         (("station", hit.station_id), hit.location_fragment),
@@ -294,8 +322,11 @@ class _Shelf:
             self.categories[category] = _CATEGORIES[category]
         self.items += (hit.item_head, _AVAILABILITY.get(hit.availability, _UNAVAILABLE), hit.item_tail, b",")
 
-    def parts(self) -> Iterator[bytes]:
+    def parts(self, offers: Sequence[tuple[str, bytes]] = ()) -> Iterator[bytes]:
         yield self.head
+        shown = [rendered for station_id, rendered in offers if not station_id or station_id in self.locations]
+        if shown:
+            yield b',"offers":[' + b",".join(shown) + b"]"
         if self.categories:
             yield b',"categories":[' + b",".join(self.categories.values()) + b"]"
         yield b',"locations":['
@@ -307,14 +338,14 @@ class _Shelf:
         yield b"]}"
 
 
-def _shelves(hits: Sequence[Hit]) -> list[_Shelf]:
+def _shelves(hits: Sequence[Hit]) -> dict[str, _Shelf]:
     shelves: dict[str, _Shelf] = {}
     for hit in hits:
         shelf = shelves.get(hit.provider_id)
         if shelf is None:
             shelf = shelves[hit.provider_id] = _Shelf(hit.provider_fragment)
         shelf.put(hit)
-    return list(shelves.values())
+    return shelves
 
 
 def _copied(rendered: bytes) -> bytes:

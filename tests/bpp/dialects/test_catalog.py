@@ -14,12 +14,14 @@ import pytest
 from bpp.dialects import v1
 from bpp.dialects.v1 import catalog
 from bpp.dialects.v1.catalog import Row
+from bpp.replies import Advert
 from tests.bpp.dialects.samples import BPP, CHARGER, CONTEXT, NOW, OTHER_PLUG, PLACE, PLUG, PROVIDER
 
 
-def joined(hits: Sequence[Row]) -> bytes:
+def joined(hits: Sequence[Row], offers: catalog.Offers = catalog.NO_OFFERS) -> bytes:
+    exp = NOW + timedelta(minutes=1)
     return catalog.join_catalog(
-        CONTEXT, hits, message_id="m", now=NOW, network_name="Net", exp=NOW + timedelta(minutes=1), **BPP
+        CONTEXT, hits, message_id="m", now=NOW, network_name="Net", exp=exp, offers=offers, **BPP
     )
 
 
@@ -90,6 +92,23 @@ def test_long_rows_do_not_push_a_part_over_the_limit() -> None:
     hits = [replace(hit, item_tail=hit.item_tail + b" " * 6000) for hit in many(12)]
     parts = catalog.split(hits, limit_bytes=20_000)
     assert all(len(joined(part)) <= 20_000 for part in parts)
+
+
+def test_offers_stand_with_their_provider_and_count_for_the_length() -> None:
+    hits = many(60)
+    adverts = [Advert(f"op-{n % 3}", f"C{n}", "A coupon", "5 % off", "S0" if n == 3 else "") for n in range(30)]
+    offers = catalog.offer_fragments(adverts)
+    parts = catalog.split(hits, limit_bytes=20_000, offers=offers)
+    bodies = [joined(part, offers) for part in parts]
+    assert all(len(body) <= 20_000 for body in bodies)
+    shown = [each for body in bodies for each in json.loads(body)["message"]["catalog"]["providers"]]
+    for body in bodies:
+        assert v1.check_own("on_search", json.loads(body)) == ()
+    for provider in shown:
+        mine = [advert for advert in adverts if advert.provider_id == provider["id"]]
+        here = {place["id"] for place in provider["locations"]}
+        wanted = [advert.id for advert in mine if not advert.station_id or advert.station_id in here]
+        assert [offer["id"] for offer in provider["offers"]] == wanted
 
 
 def test_short_answer_stays_whole() -> None:

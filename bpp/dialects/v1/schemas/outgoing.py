@@ -198,6 +198,15 @@ _ORDER_OPTIONAL = {
     "created_at": _DATE_TIME,
     "updated_at": _DATE_TIME,
 }
+_ADVERT = thing(
+    "a coupon for everybody",
+    {"id": text("a coupon's code"), "descriptor": _descriptor("code", "name", "short_desc")},
+    {
+        "location_ids": _IDS,
+        "time": thing("a time", {"range": thing("a range", {"end": _DATE_TIME}, closed=True)}, closed=True),
+    },
+    closed=True,
+)
 _NUMBERED = {"id": text("the order id"), "status": one_of(*words.ORDER_STATUS.values())}
 _CATALOG = thing(
     "a catalogue",
@@ -213,7 +222,10 @@ _CATALOG = thing(
                     "fulfillments": rows(_FULFILLMENT, least=1),
                     "items": rows(_ITEM, least=1),
                 },
-                {"categories": rows(thing("a category", {"id": text("an id"), "descriptor": _NAMED}, closed=True))},
+                {
+                    "categories": rows(thing("a category", {"id": text("an id"), "descriptor": _NAMED}, closed=True)),
+                    "offers": rows(_ADVERT, least=1),
+                },
                 closed=True,
             )
         ),
