@@ -18,7 +18,7 @@ from core.money import Money, from_paise
 from orders import terms
 from orders.balances import purse
 from orders.models import Order, Quote, Reservation
-from orders.pricing import Line, MeterPoint, Price, price, session_segments, terms_from, time_for_energy
+from orders.pricing import Line, MeterPoint, Price, price, reservation, session_segments, terms_from, time_for_energy
 
 LIVE = (Reservation.State.HELD, Reservation.State.CONFIRMED, Reservation.State.ACTIVE)
 EARTH_RADIUS_M = 6_371_008.8
@@ -99,7 +99,11 @@ def bill_price(
     unplugged_at: datetime | None = None,
     offer: Quote | None = None,
 ) -> Price:
-    """What a delivered energy costs under the terms of the order's `offer`, by what the meter showed when."""
+    """What a delivered energy costs under the terms of the order's `offer`, by what the meter showed when.
+
+    A place that was booked was kept from the booked start until the charging began.
+    """
+    offer = offer or offer_quote(order)
     segments = session_segments(
         readings,
         energy_wh=energy_wh,
@@ -108,7 +112,9 @@ def bill_price(
         unplugged_at=unplugged_at,
         limit_w=order.connector.max_power_w,
     )
-    return price(terms_from((offer or offer_quote(order)).tariff), segments)
+    if order.starts_at is not None and offer.tariff.get("reserved"):
+        segments = (reservation(order.starts_at, started_at, came=True), *segments)
+    return price(terms_from(offer.tariff), segments)
 
 
 def running_total(

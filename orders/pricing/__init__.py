@@ -5,7 +5,14 @@ so that preview, offer, running cost and bill are the same for the same facts; t
 from: `assumed` from a wish, `session_segments` from the meter.
 """
 
-from orders.pricing.facts import MeterPoint, assumed, energy_in_time, session_segments, time_for_energy
+from orders.pricing.facts import (
+    MeterPoint,
+    assumed,
+    energy_in_time,
+    reservation,
+    session_segments,
+    time_for_energy,
+)
 from orders.pricing.lines import (
     CANCELLATION_FEE,
     DISCOUNT,
@@ -57,6 +64,7 @@ __all__ = [
     "energy_in_time",
     "lines_from",
     "price",
+    "reservation",
     "session_segments",
     "terms_from",
     "time_for_energy",

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import NamedTuple
 
-from catalog.tariffs import CHARGING, HOUR_US, PARKING, RESERVED, Segment
+from catalog.tariffs import CHARGING, EXPIRED, HOUR_US, PARKING, RESERVED, Segment
 
 HOUR_S = 3600
 LONGEST_SESSION_S = 31 * 86_400
@@ -16,11 +16,18 @@ IDLE_AFTER = timedelta(seconds=60)
 
 
 def assumed(
-    *, energy_wh: int, starts_at: datetime, power_w: int, voltage_v: int = 0, idle_s: int = 0, reserved_s: int = 0
+    *,
+    energy_wh: int,
+    starts_at: datetime,
+    power_w: int,
+    voltage_v: int = 0,
+    idle_s: int = 0,
+    reserved_s: int | None = None,
 ) -> tuple[Segment, ...]:
     """The session a wish comes to: reserved until the start, charging at constant power, then standing.
 
-    The current is the power by `voltage_v` (line to neutral for AC); unknown where that is 0.
+    `reserved_s` of 0 is a reservation whose driver comes in time, None is none. The current is the power by `voltage_v`
+    (line to neutral for AC); unknown where that is 0.
     Raises ValueError for energy below 0, power not above 0, or more than 31 days.
     """
     if energy_wh < 0 or power_w <= 0 or energy_wh * HOUR_S > power_w * LONGEST_SESSION_S:
@@ -30,11 +37,16 @@ def assumed(
     full_at = starts_at + timedelta(microseconds=-(-energy_wh * HOUR_US // power_w))
     current_a = Decimal(power_w) / voltage_v if voltage_v else None
     made = [Segment(starts_at, full_at, energy_wh, CHARGING, power_w, current_a)]
-    if reserved_s:
+    if reserved_s is not None:
         made.insert(0, Segment(starts_at - timedelta(seconds=reserved_s), starts_at, 0, RESERVED))
     if idle_s:
         made.append(Segment(full_at, full_at + timedelta(seconds=idle_s), 0, PARKING))
     return tuple(made)
+
+
+def reservation(booked_at: datetime, until: datetime, *, came: bool) -> Segment:
+    """The time that a place was kept for a driver: from the booked start until charging began, or nobody came."""
+    return Segment(min(booked_at, until), until, 0, RESERVED if came else EXPIRED)
 
 
 class MeterPoint(NamedTuple):

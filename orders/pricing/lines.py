@@ -72,9 +72,7 @@ def lines_from(rows: Iterable[Mapping[str, Any]], currency: str = "INR") -> tupl
     )
 
 
-def cancelled(lines: Sequence[Line], *, fee_percent: Decimal, currency: str = "INR") -> Price:
-    """The price after a cancellation: what was promised, less a refund that leaves `fee_percent` of the total."""
-    promised = total((line.amount for line in lines), currency)
-    fee = promised.times(fee_percent / PERCENT).rounded()
-    refund = Line(REFUND, fee - promised, note=f"cancellation fee {fee_percent.normalize():f} %")
-    return Price((*lines, refund), 0, currency)
+def cancelled(lines: Sequence[Line], *, fee: Money, note: str) -> Price:
+    """The price after a cancellation: what was promised, less a refund that leaves the `fee`, tax included."""
+    promised = total((line.amount for line in lines), fee.currency)
+    return Price((*lines, Line(REFUND, fee - promised, note=note)), 0, fee.currency)

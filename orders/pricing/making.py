@@ -32,7 +32,7 @@ def price(terms: Terms, segments: Sequence[Segment]) -> Price:
 
     One energy line per price of the tariff, the fees, what a least or greatest price adds or takes off, the
     adjustments, GST on all of them as one line that keeps its parts. A session in which nothing was delivered costs
-    nothing; a mere reservation costs what the tariff says of reservations.
+    nothing; a mere reservation costs what the tariff says of reservations, whatever a session costs at least or most.
     Raises NoTariff where the tariff has no price for a part of it, TariffFault where it cannot be read.
     """
     energy_wh = sum(segment.energy_wh for segment in segments)
@@ -43,7 +43,7 @@ def price(terms: Terms, segments: Sequence[Segment]) -> Price:
     items = metered(terms.elements, segments, tz=ZoneInfo(terms.time_zone))
     made = (_line(item, terms.currency) for item in items)
     lines = [line for line in made if line.amount.amount or line.code == ENERGY_COST]
-    lines.extend(_limited(lines, terms))
+    lines.extend(_limited(lines, terms) if came else ())
     for adjustment in terms.adjustments:
         lines.extend(_adjusted(lines, adjustment, currency=terms.currency, energy_wh=energy_wh))
     lines.extend(_gst(lines, terms))
@@ -51,7 +51,14 @@ def price(terms: Terms, segments: Sequence[Segment]) -> Price:
 
 
 def energy_for_amount(
-    terms: Terms, amount: Money, *, starts_at: datetime, power_w: int, limit_wh: int, voltage_v: int = 0
+    terms: Terms,
+    amount: Money,
+    *,
+    starts_at: datetime,
+    power_w: int,
+    limit_wh: int,
+    voltage_v: int = 0,
+    reserved_s: int | None = None,
 ) -> int:
     """The most energy, Wh, whose price with fees and tax does not exceed `amount`; at most `limit_wh`, 0 if none.
 
@@ -59,7 +66,9 @@ def energy_for_amount(
     """
 
     def cost(energy_wh: int) -> Decimal:
-        wished = assumed(energy_wh=energy_wh, starts_at=starts_at, power_w=power_w, voltage_v=voltage_v)
+        wished = assumed(
+            energy_wh=energy_wh, starts_at=starts_at, power_w=power_w, voltage_v=voltage_v, reserved_s=reserved_s
+        )
         return price(terms, wished).total.amount
 
     cost(1)

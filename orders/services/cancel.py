@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Literal
 
@@ -10,9 +11,10 @@ from django.db import transaction
 
 from core.errors import NotAllowed, NotFound
 from core.money import from_paise
+from orders.booking import due_from
 from orders.changes import What, Who, may_change
 from orders.models import Order, Quote, Refund
-from orders.pricing import REFUND, Line, Price, lines_from
+from orders.pricing import Price, cancelled, lines_from, price, reservation, terms_from
 from orders.selectors import offer_quote
 from orders.services.deadlines import drop_deadline
 from orders.services.holds import release
@@ -83,7 +85,8 @@ def cancellation_term(order: Order, *, by: By, now: datetime, state: str = "") -
     free_s = order_rules(order).free_cancel_s
     if not did_not_come and order.confirmed_at and now < order.confirmed_at + timedelta(seconds=free_s):
         return FREE
-    return term_for(order_terms(order), state=state or order.fulfillment, starts_at=order.starts_at, now=now)
+    term = term_for(order_terms(order), state=state or order.fulfillment, starts_at=order.starts_at, now=now)
+    return _with_expiry(order, term) if did_not_come else term
 
 
 def close_cancelled(
@@ -137,9 +140,23 @@ def _reason(reason_id: str, text: str) -> tuple[str, str]:
     return reason, (text or CANCELLATION_REASONS.get(reason, ""))[:500]
 
 
+def _with_expiry(order: Order, term: FeeTerm) -> FeeTerm:
+    """The term of a no-show, or what the tariff asks for a reservation that ran out, whichever is dearer; never both.
+
+    The place was kept from the booked start until the no-show was called.
+    """
+    offer = offer_quote(order)
+    if order.starts_at is None or not offer.tariff.get("reserved"):
+        return term
+    expected_at = due_from(order.starts_at, order.confirmed_at or order.starts_at)
+    until = expected_at + timedelta(seconds=order_rules(order).no_show_after_s)
+    kept = price(terms_from(offer.tariff), [reservation(order.starts_at, until, came=False)]).total.paise
+    if kept <= term.fee_paise(offer.total_paise):
+        return term
+    return replace(term, percent=None, paise=kept)
+
+
 def _price(offer: Quote, term: FeeTerm) -> Price:
     """What was promised, less a refund that leaves the fee; the fee is never above what was promised."""
-    lines = lines_from(offer.lines, offer.currency)
     fee = from_paise(term.fee_paise(offer.total_paise), offer.currency)
-    refund = Line(REFUND, fee - from_paise(offer.total_paise, offer.currency), note=term.words)
-    return Price((*lines, refund), 0, offer.currency)
+    return cancelled(lines_from(offer.lines, offer.currency), fee=fee, note=term.words)

@@ -97,7 +97,9 @@ def _reprice(order: Order, before: tuple[datetime | None, datetime | None], *, n
             path=QUANTITY_PATH,
         )
     begins_at = max(order.starts_at or now, now) if not flowing else order.starts_at or order.confirmed_at or now
-    reprice(order, terms_from(offer_quote(order).tariff), starts_at=begins_at, now=now)
+    offer = offer_quote(order)
+    reserved = bool(offer.tariff.get("reserved")) or (not flowing and begins_at > now)
+    reprice(order, terms_from(offer.tariff), starts_at=begins_at, now=now, reserved=reserved)
 
 
 def _rebook(order: Order, *, now: datetime, flowing: bool) -> None:

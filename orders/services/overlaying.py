@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db.models import Count, Exists, F, OuterRef, Q, QuerySet
+from django.db.models import Count, Exists, F, OuterRef, Q, QuerySet, Value
 from django.db.models.functions import Upper
 from django.utils.crypto import salted_hmac
 
@@ -129,7 +129,9 @@ def advertised(now: datetime) -> list[Advert]:
     rows = (
         Overlay.objects.filter(operator__active=True, kind=COUPON, active=True, advertised=True)
         .filter(Q(valid_from=None) | Q(valid_from__lte=now), Q(valid_until=None) | Q(valid_until__gt=now))
-        .annotate(used=Count("uses", filter=Q(uses__returned_at__isnull=True)))
+        .annotate(
+            used=Count("uses", filter=Q(uses__returned_at__isnull=True)), members_only=Value(False), member=Value(False)
+        )
         .filter(Q(max_uses=None) | Q(used__lt=F("max_uses")))
         .exclude(Exists(Member.objects.filter(overlay=OuterRef("pk"))))
         .select_related("operator", "station")
@@ -140,7 +142,7 @@ def advertised(now: datetime) -> list[Advert]:
             operator=row.operator.code,
             code=row.code,
             name=row.name,
-            words=in_words(_rule(row, member=False)),
+            words=in_words(_rule(row)),
             station=row.station.code if row.station else "",
             until=row.valid_until,
         )

@@ -15,20 +15,28 @@ from orders.services.ledger import set_quote
 from orders.services.wish import priced
 
 
-def reprice(order: Order, terms: Terms, *, starts_at: datetime, now: datetime) -> Price | None:
+def reprice(
+    order: Order, terms: Terms, *, starts_at: datetime, now: datetime, reserved: bool | None = None
+) -> Price | None:
     """Put a locked order on `terms` from `starts_at`: a new offer, and a new amount for the payment not made yet.
 
+    `reserved` says whether its place is kept for it before the charging, None leaves that as it is.
     Returns the price, None where neither it nor its terms nor the time it takes is another. Raises as `priced`.
     """
     offer = offer_quote(order)
+    kept_before = bool(offer.tariff.get("reserved"))
+    reserved = kept_before if reserved is None else reserved
     made = priced(
         terms,
         energy_wh=order.energy_wh,
         starts_at=starts_at,
         power_w=session_power_w(order),
         voltage_v=order.connector.max_voltage_v,
+        reserved_s=0 if reserved else None,
     )
     kept = offer.tariff | terms.snapshot(starts_at) | _estimate(order, terms.currency)
+    if reserved != kept_before:
+        kept["reserved"] = reserved
     if made.rows() == offer.lines and kept == offer.tariff:
         return None
     set_quote(order, Quote.Kind.OFFER, price=made, tariff=kept, now=now)

@@ -117,6 +117,7 @@ class _Session:
     limit_s: int
     power_w: int
     idle_s: int
+    reserved_s: int | None
 
 
 def plan_for(wish: Wish, *, now: datetime, order_id: int | None = None) -> Plan:
@@ -142,6 +143,7 @@ def plan_for(wish: Wish, *, now: datetime, order_id: int | None = None) -> Plan:
         "basis": basis_in_words(amount, power_w=power_w, currency=terms.currency),
         "power_w": power_w,
         "duration_s": time_for_energy(energy_wh, power_w),
+        "reserved": session.reserved_s is not None,
         **change_terms(connector),
     }
     return Plan(
@@ -223,11 +225,28 @@ def current_terms(connector: Connector, *, at: datetime) -> Terms:
 
 
 def priced(
-    terms: Terms, *, energy_wh: int, starts_at: datetime, power_w: int, voltage_v: int = 0, idle_s: int = 0
+    terms: Terms,
+    *,
+    energy_wh: int,
+    starts_at: datetime,
+    power_w: int,
+    voltage_v: int = 0,
+    idle_s: int = 0,
+    reserved_s: int | None = None,
 ) -> Price:
-    """The price of an offer, never nothing. Raises Unavailable `no-tariff` or `quantity-unavailable`."""
+    """The price of an offer, never nothing; `reserved_s` as `assumed` has it.
+
+    Raises Unavailable `no-tariff` or `quantity-unavailable`.
+    """
     try:
-        wished = assumed(energy_wh=energy_wh, starts_at=starts_at, power_w=power_w, voltage_v=voltage_v, idle_s=idle_s)
+        wished = assumed(
+            energy_wh=energy_wh,
+            starts_at=starts_at,
+            power_w=power_w,
+            voltage_v=voltage_v,
+            idle_s=idle_s,
+            reserved_s=reserved_s,
+        )
         made = price(terms, wished)
     except TariffFault as err:
         raise no_tariff(terms.code, f"its tariff cannot be read: {err.path}") from err
@@ -307,7 +326,9 @@ def _session(wish: Wish, connector: Connector, *, begins_at: datetime, now: date
         power_w=power_w,
     )
     limit_s = min(window_s or settings.MAX_SESSION_S, settings.MAX_SESSION_S)
-    return _Session(connector, amount, begins_at, limit_s, power_w, wish.idle_s)
+    # Who wants to charge now has no place kept; who books has it kept from the booked start on.
+    reserved_s = 0 if wish.starts_at is not None and wish.starts_at > now else None
+    return _Session(connector, amount, begins_at, limit_s, power_w, wish.idle_s, reserved_s)
 
 
 def _with_overlays(terms: Terms, session: _Session, offers: Standing) -> tuple[Terms, int, list[dict[str, Any]]]:
@@ -336,6 +357,7 @@ def _priced(terms: Terms, session: _Session, energy_wh: int) -> Price:
         power_w=session.power_w,
         voltage_v=session.connector.max_voltage_v,
         idle_s=session.idle_s,
+        reserved_s=session.reserved_s,
     )
 
 
@@ -352,6 +374,7 @@ def _energy_wh(terms: Terms, session: _Session) -> int:
                 power_w=power_w,
                 limit_wh=limit_wh,
                 voltage_v=connector.max_voltage_v,
+                reserved_s=session.reserved_s,
             )
         except TariffFault as err:
             raise no_tariff(connector.item_id, f"its tariff cannot be read: {err.path}") from err

@@ -43,7 +43,7 @@ from core.money import Money
 
 NOW = datetime(2026, 3, 10, 6, 30, 0, 250_000, tzinfo=UTC)
 FIXTURES = Path(__file__).resolve().parents[2] / "fixtures" / "v1"
-BPP = {"bpp_id": "bpp.voltbazaar.example", "bpp_uri": "https://bpp.voltbazaar.example/beckn"}
+BPP: dict[str, Any] = {"bpp_id": "bpp.voltbazaar.example", "bpp_uri": "https://bpp.voltbazaar.example/beckn"}
 
 
 def fixture(name: str) -> dict[str, Any]:
