@@ -45,6 +45,12 @@ def gstin_fault(text: str) -> str:
     return ""
 
 
+def registered_state(text: str) -> str:
+    """The code of the state whose GSTIN this is, in any case and with spaces around; empty where it is none."""
+    number = text.strip().upper()
+    return "" if gstin_fault(number) else number[:2]
+
+
 def check_character(stem: str) -> str:
     """The last sign of a GSTIN by its first fourteen: a Luhn sum to the base 36."""
     whole = 0

@@ -1,4 +1,11 @@
-"""How much GST is due, at which rate of which day, and to whom does it go?"""
+"""How much GST is due, at which rate of which day, and to whom does it go?
+
+The place of supply divides the tax. Charging is none of the services for which the law names the place where they are
+performed (hotels, restaurants, grooming: IGST Act s. 12(3), 12(4)), so that the general rule holds. A buyer who gives a
+GSTIN is supplied in the state of that GSTIN (s. 12(2)(a)): where the seller is registered in another it is IGST, for
+which the buyer can take credit. Anybody else is supplied where the charger stands: a driver's home is not on record,
+and who sells in a state is registered there (s. 12(2)(b)(ii)).
+"""
 
 from __future__ import annotations
 

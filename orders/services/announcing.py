@@ -56,7 +56,8 @@ def announce_price_change(order_id: int, *, now: datetime, actor: str) -> Order:
     offer = offer_quote(order)
     starts_at = _check(order, offer, now)
     promised = terms_from(offer.tariff)
-    terms = replace(current_terms(order.connector, at=starts_at), adjustments=promised.adjustments)
+    today = current_terms(order.connector, at=starts_at, gst_state=order.asked.get("gst_state", ""))
+    terms = replace(today, adjustments=promised.adjustments)
     if replace(terms, code=promised.code, name=promised.name, version=promised.version) == promised:
         _note_version(offer, offer.tariff | terms.snapshot(starts_at))
         return order

@@ -17,7 +17,7 @@ from orders.services.approve import plan_ahead
 from orders.services.holds import BUFFER_S, busy, hold, live_hold, prolong, session_power_w
 from orders.services.ledger import lock_order, record
 from orders.services.repricing import reprice
-from orders.services.rules import WINDOW_PATH, check_bookable, order_rules
+from orders.services.rules import WINDOW_PATH, check_bookable, check_tax_state, order_rules
 
 CHANGED = "changed"
 
@@ -65,12 +65,16 @@ def change_window(
 
 @transaction.atomic
 def change_billing(order_id: int, *, who: Who, billing: dict[str, Any], now: datetime, actor: str) -> Order:
-    """Replace the payer's details. Raises NotAllowed `update-forbidden`, `not-in-this-state`."""
+    """Replace the payer's details. Raises NotAllowed `update-forbidden`, `not-in-this-state`.
+
+    The state of the GSTIN stays, since the tax in the price goes by it.
+    """
     order = lock_order(order_id)
     check(who, What.BILLING, state=order.state, fulfillment=order.fulfillment)
     changed = {**order.billing, **billing}
     if changed == order.billing:
         return order
+    check_tax_state(order, changed, path="order.billing.tax_id")
     order.billing = changed
     record(order, CHANGED, now=now, actor=actor, saved=("billing",), data={"billing": sorted(billing)})
     return order

@@ -23,6 +23,7 @@ from orders.services.holds import hold
 from orders.services.ledger import lock_transaction, record
 from orders.services.offer import unchanged
 from orders.services.payment import Proof, check_proof
+from orders.services.rules import check_tax_state
 from orders.services.wish import Wish, check_in_service
 
 CODE_BYTES = 5
@@ -52,19 +53,21 @@ def confirm_order(
     """Make the transaction's offer an active order with a code; asked again it is the same order, without new effect.
 
     Raises Invalid (`no-quote`, `quote-expired`, `price-differs`, `payment-proof`, `consent-differs`), NotAllowed
-    (`not-in-this-state`, `already-confirmed`, `payment-kind`, `consent-missing`), Unavailable `connector-busy`.
+    (`not-in-this-state`, `already-confirmed`, `payment-kind`, `consent-missing`, `update-forbidden`), Unavailable
+    `connector-busy`.
     """
     order = _begun(bap_id, transaction_id)
     if order.state == Order.State.ACTIVE:
         return order
     offer = _offer(order, now)
+    billing = _payer(order, billing)
     _check_wish(order, Wish("", item_id or order.connector.item_id, quantity_kind, quantity))
     require_consent(order, declared, now=now)
     proof = Proof(collected_by, payment_type, payment_status, amount, currency, reference, quoted)
     paid = _secured(order, offer, proof, now)
     check_in_service(order.connector)
     hold(order, state=Reservation.State.CONFIRMED, held_until=None, now=now)
-    order.billing, order.customer = billing or order.billing, customer or order.customer
+    order.billing, order.customer = billing, customer or order.customer
     _promise(order, offer.payment, context=context, paid=paid, now=now)
     return order
 
@@ -103,6 +106,16 @@ def _offer(order: Order, now: datetime) -> _Offer:
     if payment is None:
         raise Invalid("no-quote", "no payment was agreed; initialise first", path="order.payments")
     return _Offer(quote, payment)
+
+
+def _payer(order: Order, billing: dict[str, Any]) -> dict[str, Any]:
+    """The payer's details, with the tax id of before where none is sent: the tax in the price goes by it."""
+    before: dict[str, Any] = order.billing
+    if not billing:
+        return before
+    kept = {"tax_id": before["tax_id"]} if before.get("tax_id") else {}
+    check_tax_state(order, kept | billing, path="order.billing.tax_id")
+    return kept | billing
 
 
 def _check_wish(order: Order, wish: Wish) -> None:

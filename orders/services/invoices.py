@@ -267,7 +267,7 @@ def _recipient(order: Order) -> dict[str, str]:
 
 
 def _place(order: Order, quote: Quote | None) -> dict[str, str]:
-    """Where the supply takes place: as it was taxed, at the station."""
+    """Where the supply takes place: as it was taxed, in the payer's state or at the station."""
     station = order.connector.evse.station
     code = str(quote.tariff.get("place_state", "")) if quote else ""
     code = code or state_code(station.state)

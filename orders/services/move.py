@@ -184,5 +184,5 @@ def _move(order: Order, wanted: Connector, *, who: Who, now: datetime, actor: st
 def _reprice(order: Order, *, now: datetime) -> None:
     begins_at = max(order.starts_at or now, now)
     promised = offer_quote(order).tariff
-    terms = replace(current_terms(order.connector, at=begins_at), adjustments=terms_from(promised).adjustments)
-    reprice(order, terms, starts_at=begins_at, now=now)
+    today = current_terms(order.connector, at=begins_at, gst_state=order.asked.get("gst_state", ""))
+    reprice(order, replace(today, adjustments=terms_from(promised).adjustments), starts_at=begins_at, now=now)

@@ -10,6 +10,7 @@ from typing import Any
 from django.conf import settings
 from django.db import transaction
 
+from catalog.gstin import registered_state
 from catalog.versions import mark_used
 from core.errors import DomainError, NotAllowed
 from orders.models import Order, Payment, Quote, Reservation
@@ -102,15 +103,18 @@ def init_order(
 ) -> Order:
     """Freeze the price and hold the connector until the quote's end; the draft is made where select was skipped.
 
-    What the wish leaves out is taken from the draft; an unchanged wish keeps its quote's number and price.
+    What the wish leaves out is taken from the draft; an unchanged wish keeps its quote's number and price, unless the
+    payer's GSTIN divides the tax otherwise.
     Raises as select_offer, and NotAllowed `payment-kind`.
     """
     collector, kind = check_kind(collected_by, payment_type)
     order = lock_transaction(bap_id, transaction_id)
     _refuse_promised(order)
     wanted = (operator_code, item_id, quantity_kind, quantity, evse_uid, starts_at, ends_at)
-    wish = Wish(*wanted, bap_id=bap_id, said=said or Said())
-    order, quote = _quoted(order, wish, transaction_id=transaction_id, context=context, now=now)
+    said = replace(said or Said(), gst_state=registered_state(str(billing.get("tax_id", ""))))
+    order, quote = _quoted(
+        order, Wish(*wanted, bap_id=bap_id, said=said), transaction_id=transaction_id, context=context, now=now
+    )
     _check_bookable(order, now=now)
     check_free(order, now=now)
     _save_initiated(order, now, billing=billing, customer=customer, context=context, may_redirect=may_redirect)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
 from django.db.models import F, Q
 
+from catalog.gstin import STATES, registered_state
 from catalog.models import Connector
 from catalog.opening import OpeningFault, opening
 from core.errors import Invalid, NotAllowed, Unavailable
@@ -44,6 +46,21 @@ def order_rules(order: Order) -> Rules:
 def order_terms(order: Order) -> tuple[FeeTerm, ...]:
     """The cancellation terms the order was promised under."""
     return terms_from(order.rules.get("terms", ()))
+
+
+def check_tax_state(order: Order, billing: Mapping[str, Any], *, path: str) -> None:
+    """Refuse the details of a payer who is registered in another state than the price was taxed for.
+
+    Raises NotAllowed `update-forbidden`.
+    """
+    quoted, now = order.asked.get("gst_state", ""), registered_state(str(billing.get("tax_id", "")))
+    if quoted != now:
+        words = [f"a GSTIN of {STATES[code]}" if code else "no GSTIN" for code in (now, quoted)]
+        raise NotAllowed(
+            "update-forbidden",
+            f"the payer gives {words[0]}, the tax was quoted for {words[1]}; give that one, or order anew",
+            path=path,
+        )
 
 
 def check_bookable(

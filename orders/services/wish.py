@@ -33,13 +33,17 @@ IN_USE = (Evse.Status.CHARGING, Evse.Status.FINISHING)
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """What a buyer says beside item, amount and time: coupon codes, group codes, the person's id, the vehicle."""
+    """What a buyer says beside item, amount and time: coupon codes, group codes, the person's id, the vehicle.
+
+    `gst_state` is the code of the state of the payer's GSTIN, known from init on; it divides the tax.
+    """
 
     offers: tuple[str, ...] = ()
     groups: tuple[str, ...] = ()
     person: str = ""
     vehicle: Vehicle = field(default_factory=Vehicle)
     until_full: bool = False
+    gst_state: str = ""
 
     def row(self) -> dict[str, Any]:
         """This as JSON, as an order keeps it; what is not said is left out."""
@@ -48,6 +52,7 @@ class Said:
             "groups": list(self.groups),
             "person": self.person,
             "vehicle": self.vehicle.row(),
+            "gst_state": self.gst_state,
         }
         return {name: value for name, value in said.items() if value}
 
@@ -59,6 +64,7 @@ class Said:
             person=self.person or kept.get("person", ""),
             vehicle=self.vehicle if self.vehicle.row() else vehicle_from(kept.get("vehicle", {})),
             until_full=self.until_full,
+            gst_state=self.gst_state,
         )
 
 
@@ -127,7 +133,7 @@ def plan_for(wish: Wish, *, now: datetime, order_id: int | None = None) -> Plan:
     """
     connector = resolve_connector(wish.operator_code, wish.item_id, evse_uid=wish.evse_uid)
     begins_at = max(wish.starts_at or now, now)
-    terms = current_terms(connector, at=begins_at)
+    terms = current_terms(connector, at=begins_at, gst_state=wish.said.gst_state)
     session = _session(wish, connector, begins_at=begins_at, now=now)
     power_w = session.power_w
     asker = Asker(wish.bap_id, wish.said.person, wish.said.groups, wish.said.offers)
@@ -193,8 +199,10 @@ def _check_operator(operator_code: str) -> None:
         )
 
 
-def current_terms(connector: Connector, *, at: datetime) -> Terms:
+def current_terms(connector: Connector, *, at: datetime, gst_state: str = "") -> Terms:
     """The terms of the connector's tariff as they will be at `at`, as far as they are known, with that day's tax.
+
+    The place of supply is the state of the payer's GSTIN, without one the station's.
 
     Raises Unavailable `no-tariff`.
     """
@@ -217,7 +225,7 @@ def current_terms(connector: Connector, *, at: datetime) -> Terms:
             max_price=price_limit(tariff.max_price, "max_price"),
             sac=rate.sac,
             supplier_state=station.operator.state_code,
-            place_state=state_code(station.state),
+            place_state=gst_state or state_code(station.state),
             version=tariff.version,
         )
     except (TariffFault, TaxFault) as err:

@@ -7,7 +7,7 @@ from django.core.exceptions import ValidationError
 from django.db import IntegrityError, connection, transaction
 from django.db.migrations.executor import MigrationExecutor
 
-from catalog.gstin import STATES, check_character, gstin_fault, state_code
+from catalog.gstin import STATES, check_character, gstin_fault, registered_state, state_code
 from catalog.models import Operator
 from tests.factories.catalog import OperatorFactory
 
@@ -52,6 +52,13 @@ def test_every_single_wrong_sign_is_noticed(text: str) -> None:
 )
 def test_state_is_known_by_name_or_code(name: str, code: str) -> None:
     assert state_code(name) == code
+
+
+@pytest.mark.parametrize(
+    ("text", "code"), [("29AAGCB7383J1Z4", "29"), (" 29aagcb7383j1z4 ", "29"), ("29AAGCB7383J1Z5", ""), ("", "")]
+)
+def test_payers_state_is_that_of_a_true_gstin(text: str, code: str) -> None:
+    assert registered_state(text) == code
 
 
 def test_every_state_is_found_by_its_own_name() -> None:

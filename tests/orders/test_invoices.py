@@ -13,17 +13,37 @@ from django.db import IntegrityError, connection, transaction
 from django.db.models import Sum
 
 from catalog.models import Connector, Operator
+from core.errors import NotAllowed
 from orders.balances import income
+from orders.changes import Who
 from orders.models import Account, Invoice, InvoiceSeries, Order, PaperKind, Quote, Refund
 from orders.numbering import financial_year, paper_number, year_text
-from orders.services import cancel_order, complete_order, mark_started
+from orders.services import (
+    cancel_order,
+    change_billing,
+    complete_order,
+    confirm_order,
+    init_order,
+    mark_started,
+    select_offer,
+)
 from orders.services.adjusting import correct_bill
 from orders.services.auditing import check_books
 from orders.services.invoices import all_gaps, gaps, issue_credit_note, issue_paper, notes_due
 from orders.services.refunds import approve_refund, ask_refund, finish_refund
-from tests.factories.orders import NOW, active_order, connector_on_sale
+from tests.factories.orders import (
+    BAP,
+    BILLING,
+    NOW,
+    a_confirm,
+    a_wish,
+    active_order,
+    an_init,
+    connector_on_sale,
+)
 
 GSTIN = "29AAGCB7383J1Z4"
+MUMBAI = "27AAGCB7383J1Z8"
 DIGITS = string.digits + string.ascii_uppercase
 K = PaperKind
 
@@ -137,6 +157,42 @@ def test_papers_name_the_code_of_the_day_of_the_quote() -> None:
     note = issue_credit_note(refund, now=NOW)
     assert note is not None
     assert [line["sac"] for line in note.lines] == ["998719"]
+
+
+@pytest.mark.django_db
+def test_payer_registered_in_another_state_is_supplied_there() -> None:
+    connector = registered(connector_on_sale())
+    draft = select_offer(**a_wish(connector))
+    wish = an_init(connector, transaction_id=draft.transaction_id, billing={**BILLING, "tax_id": MUMBAI.lower()})
+    order = confirm_order(**a_confirm(init_order(**wish)))
+    assert order.billing["tax_id"] == MUMBAI.lower()
+    (paper,) = papers(billed(order))
+    assert [(tax["code"], tax["percent"]) for tax in paper.taxes] == [("IGST", "18")]
+    assert paper.place == {"state": "Maharashtra", "code": "27"}
+    assert income(order).get("igst") == paper.taxes[0]["paise"]
+    here = billed(active_order(connector, billing={**BILLING, "tax_id": GSTIN}))
+    assert [tax["code"] for tax in papers(here)[0].taxes] == ["CGST", "SGST"]
+
+
+@pytest.mark.django_db
+def test_payer_without_a_true_gstin_is_supplied_at_the_station() -> None:
+    wrong = MUMBAI[:-1] + ("A" if MUMBAI[-1] != "A" else "B")
+    order = billed(active_order(registered(connector_on_sale()), billing={**BILLING, "tax_id": wrong}))
+    assert papers(order)[0].place["code"] == "29"
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(("quoted", "now"), [("", MUMBAI), (MUMBAI, GSTIN)])
+def test_another_state_after_the_quote_is_refused(quoted: str, now: str) -> None:
+    connector = registered(connector_on_sale())
+    before, after = ({**BILLING, **({"tax_id": number} if number else {})} for number in (quoted, now))
+    order = init_order(**an_init(connector, billing=before))
+    with pytest.raises(NotAllowed, match="the tax was quoted for"):
+        confirm_order(**a_confirm(order, billing=after))
+    order = confirm_order(**a_confirm(order, billing=before))
+    with pytest.raises(NotAllowed, match="the tax was quoted for"):
+        change_billing(order.pk, who=Who.BUYER, billing={"tax_id": now}, now=NOW, actor=BAP)
+    init_order(**an_init(connector_on_sale(), billing=after))
 
 
 @pytest.mark.django_db
