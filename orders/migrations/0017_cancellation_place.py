@@ -4,7 +4,7 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-    dependencies = [("orders", "0031_news_bodies")]
+    dependencies = [("orders", "0016_news_bodies")]
 
     operations = [
         migrations.AddField(

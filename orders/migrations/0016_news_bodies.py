@@ -4,7 +4,7 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-    dependencies = [("orders", "0030_coupon_contacts")]
+    dependencies = [("orders", "0015_coupon_contacts")]
 
     operations = [
         migrations.AlterField(

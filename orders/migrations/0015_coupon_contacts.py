@@ -17,7 +17,7 @@ def hash_again(apps, schema_editor):
 
 
 class Migration(migrations.Migration):
-    dependencies = [("orders", "0013_one_collection_waits")]
+    dependencies = [("orders", "0014_overlay_advertised")]
 
     # Backwards the rows stay: an older version only counts such customers anew.
     operations = [migrations.RunPython(hash_again, migrations.RunPython.noop)]

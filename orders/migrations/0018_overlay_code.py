@@ -14,7 +14,7 @@ WHERE EXISTS (
 
 
 class Migration(migrations.Migration):
-    dependencies = [("orders", "0032_cancellation_place")]
+    dependencies = [("orders", "0017_cancellation_place")]
 
     operations = [
         # Backwards the codes stay as they are: they are apart for the older rule too.

@@ -4,7 +4,7 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-    dependencies = [("orders", "0033_overlay_code")]
+    dependencies = [("orders", "0018_overlay_code")]
 
     operations = [
         migrations.AddField(
