@@ -1,6 +1,7 @@
 """Does the door let in anything that its sender did not sign? Mutated requests over HTTP beside sound ones.
 
-N sets the number of requests (10,000, one tenth of them sound). SABOTAGE is accept_any, last_wins or no_identity.
+N sets the number of requests (10,000, one tenth of them sound). SABOTAGE is accept_any, last_wins,
+no_identity or any_news.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from dataclasses import dataclass, field
 import django
 
 from bpp import signing
+from tests.verify import forged_news
 from tests.verify.forgeries import ACK, UNAUTHORIZED, Case, Cast, at_random, controls, tables
 from tests.verify.rig import Rig, Verdict, run, wanted
 from tests.verify.senders import Answer, Line, Peers, authorized, parameters, request, written
@@ -69,11 +71,11 @@ class Tally:
 
 async def proof(verdict: Verdict, sabotage: str) -> None:
     dice = random.Random(verdict.seed)
-    verdict.skipped += ["S12–S15 (registry faults)", "S17 (no payment webhooks yet)", "S18–S20 (not this door)"]
+    verdict.skipped += ["S12–S15 (registry faults)", "S18–S20 (not this door)"]
     _vector(verdict)
     async with Peers() as peers:
         # Behind a proxy the address is the proxy's word, so that one part can be limited and the rest not.
-        env = {"BEHIND_PROXY": "1", "BECKN_IP_RATE_PER_S": "20", "BECKN_IP_BURST": "50"}
+        env = {"BEHIND_PROXY": "1", "BECKN_IP_RATE_PER_S": "20", "BECKN_IP_BURST": "50", **forged_news.ENV}
         with Rig(peers.url, sabotage=sabotage, env=env) as rig:
             cast = Cast(peers, dice)
             peers.registry.add(rig.row())
@@ -83,6 +85,7 @@ async def proof(verdict: Verdict, sabotage: str) -> None:
             tally = Tally(verdict)
             await _forge(rig, cast, tally, wanted(10_000))
             _count_rows(rig, tally)
+            await forged_news.forge_news(rig, verdict, dice, wanted(10_000) // 20)
             if sabotage:
                 return
             rig.kill("web")
