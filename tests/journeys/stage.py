@@ -26,7 +26,7 @@ from tests.verify.rig import BPP_ID, Rig, free_port
 
 TIME_SCALE = 120.0  # 30 kW deliver 1 kWh each second
 STATIONS = 90
-FIRST_REDIS_DATABASE = 8
+FIRST_REDIS_DATABASE, REDIS_DATABASES = 8, 8
 PROCESSES = ("web", "worker", "beat")
 
 
@@ -139,9 +139,12 @@ def _open_stations(rig: Rig, folder: Path) -> None:
 
 
 def _own_redis() -> str:
-    """A database of the test server's Redis for this worker alone, emptied of what an earlier run left."""
-    worker = os.environ.get("PYTEST_XDIST_WORKER", "gw0")
-    number = FIRST_REDIS_DATABASE + int(worker.removeprefix("gw")) % 8
-    url = urlunsplit(urlsplit(os.environ["REDIS_URL"])._replace(path=f"/{number}"))
+    """A database of the test server's Redis that nobody else is connected to, emptied of what an earlier run left."""
+    parts = urlsplit(os.environ["REDIS_URL"])
+    taken = {int(client["db"]) for client in redis.Redis.from_url(parts.geturl()).client_list()}
+    first = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    numbers = [FIRST_REDIS_DATABASE + (first + step) % REDIS_DATABASES for step in range(REDIS_DATABASES)]
+    free = next(number for number in numbers if number not in taken)
+    url = urlunsplit(parts._replace(path=f"/{free}"))
     redis.Redis.from_url(url).flushdb()
     return url
