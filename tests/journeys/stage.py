@@ -22,6 +22,7 @@ from sandbox.payments import AccountSettings
 from sandbox.signing import Identity
 from sandbox.supplier import SupplierSettings
 from tests.journeys.chargers import OPERATOR, TARIFF, Charger
+from tests.journeys.desk import Desk
 from tests.verify.rig import BPP_ID, Rig, free_port
 
 TIME_SCALE = 120.0  # 30 kW deliver 1 kWh each second
@@ -37,6 +38,7 @@ class Stage:
     rig: Rig
     network: RunningNetwork
     folder: Path
+    desk: Desk
     unused: Iterator[Charger] = field(default_factory=lambda: (Charger(n) for n in range(1, STATIONS)))
     names: Iterator[int] = field(default_factory=itertools.count)
 
@@ -76,13 +78,15 @@ class Stage:
         """Put the operator's rules for one station in place: `booking` and `cancellation`."""
         file = self.folder / f"rules-{charger.station_id}.json"
         file.write_text(json.dumps(rules))
-        named = ("--operator", OPERATOR, "--station", charger.station_id)
-        # In a thread: the registry and the buyer apps answer from this very loop.
-        await asyncio.to_thread(self.rig.manage, "set_rules", str(file), *named)
+        await self.manage("set_rules", str(file), "--operator", OPERATOR, "--station", charger.station_id)
 
     async def operate(self, code: str) -> str:
         """Let the operator act through the product's own services: Python text for `manage.py shell`."""
-        return await asyncio.to_thread(self.rig.manage, "shell", "-v", "0", "-c", code)
+        return await self.manage("shell", "-v", "0", "-c", code)
+
+    async def manage(self, *arguments: str) -> str:
+        """What `manage.py` says, in a thread: the registry and the buyer apps answer from this very loop."""
+        return await asyncio.to_thread(self.desk.manage, *arguments)
 
     def rows(self, query: str, *values: Any) -> list[tuple[Any, ...]]:
         """Rows of the provider's own tables, for what no callback tells."""
@@ -99,21 +103,25 @@ async def standing(folder: Path) -> AsyncIterator[Stage]:
     env |= _collecting(account, till)
     with Rig(f"http://127.0.0.1:{hub}", supplier_url=f"http://127.0.0.1:{supplier}/api/v2", env=env) as rig:
         rig.prepare(seed_city=False)
-        _open_stations(rig, folder)
-        rig.start(*PROCESSES)
-        row = rig.row()
-        provider = Provider(
-            row.subscriber_id, row.subscriber_url, row.signing_public_key, row.encr_public_key, key_id=row.key_id
-        )
-        async with running(
-            provider,
-            addresses=Addresses(registry_port=hub, supplier_port=supplier, payments_port=till),
-            events=Events(url=f"{rig.url}/events", token="verify-events", supplier_token="verify-supplier"),
-            settings=SupplierSettings(time_scale=TIME_SCALE, meter_every_s=0.5),
-            payments=Payments(account, f"{rig.url}/payments/razorpay/webhook"),
-        ) as network:
-            await rig.ready()
-            yield Stage(rig, network, folder)
+        with Desk(rig.env) as desk:
+            _open_stations(desk, folder)
+            rig.start(*PROCESSES)
+            async with running(
+                _provider(rig),
+                addresses=Addresses(registry_port=hub, supplier_port=supplier, payments_port=till),
+                events=Events(url=f"{rig.url}/events", token="verify-events", supplier_token="verify-supplier"),
+                settings=SupplierSettings(time_scale=TIME_SCALE, meter_every_s=0.5),
+                payments=Payments(account, f"{rig.url}/payments/razorpay/webhook"),
+            ) as network:
+                await rig.ready()
+                yield Stage(rig, network, folder, desk)
+
+
+def _provider(rig: Rig) -> Provider:
+    row = rig.row()
+    return Provider(
+        row.subscriber_id, row.subscriber_url, row.signing_public_key, row.encr_public_key, key_id=row.key_id
+    )
 
 
 def _collecting(account: AccountSettings, port: int) -> dict[str, str]:
@@ -130,12 +138,12 @@ def _collecting(account: AccountSettings, port: int) -> dict[str, str]:
     }
 
 
-def _open_stations(rig: Rig, folder: Path) -> None:
+def _open_stations(desk: Desk, folder: Path) -> None:
     locations, tariffs = folder / "locations.json", folder / "tariffs.json"
     locations.write_text(json.dumps([Charger(n).location() for n in range(STATIONS)]))
     tariffs.write_text(json.dumps([TARIFF]))
-    rig.manage("createoperator", "--code", OPERATOR, "--name", "Journey Charging")
-    rig.manage("import_ocpi", "--operator", OPERATOR, "--locations", str(locations), "--tariffs", str(tariffs))
+    desk.manage("createoperator", "--code", OPERATOR, "--name", "Journey Charging")
+    desk.manage("import_ocpi", "--operator", OPERATOR, "--locations", str(locations), "--tariffs", str(tariffs))
 
 
 def _own_redis() -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import time
 from pathlib import Path
@@ -15,7 +14,6 @@ from tests.journeys.trip import eventually, offers_at
 
 pytestmark = [
     pytest.mark.journey,
-    pytest.mark.xdist_group("journeys"),
     pytest.mark.asyncio(loop_scope="session"),
 ]
 
@@ -27,7 +25,7 @@ async def test_imported_station_is_found_within_seconds(stage: Stage, tmp_path: 
     assert await offers_at(stage, charger) == {}
     file = tmp_path / "locations.json"
     file.write_text(json.dumps([charger.location()]))
-    said = await asyncio.to_thread(stage.rig.manage, "import_ocpi", "--operator", OPERATOR, "--locations", str(file))
+    said = await stage.manage("import_ocpi", "--operator", OPERATOR, "--locations", str(file))
     assert charger.station_id in said
     imported = time.monotonic()
     found = await eventually(lambda: offers_at(stage, charger), bool, "the new station")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from pathlib import Path
 
 import pytest
@@ -15,17 +14,15 @@ from tests.journeys.trip import Trip
 
 pytestmark = [
     pytest.mark.journey,
-    pytest.mark.xdist_group("journeys"),
     pytest.mark.asyncio(loop_scope="session"),
 ]
 
 
 async def publish(stage: Stage, charger: Charger, folder: Path, kind: str, text: str) -> None:
-    """Beside the event loop, in which the sandbox's servers answer."""
     file = folder / f"{kind}.txt"
     file.write_text(text, encoding="utf-8")
     words = ("--operator", OPERATOR, "--kind", kind, "--station", charger.station_id, "--en", str(file))
-    await asyncio.to_thread(stage.rig.manage, "publish_terms", *words)
+    await stage.manage("publish_terms", *words)
 
 
 async def test_customer_agrees_on_the_form_and_then_charges(
