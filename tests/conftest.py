@@ -1,4 +1,4 @@
-"""Which tests must run on the same worker? Those that share running processes."""
+"""Which tests must run on the same worker, and what is said once all have run?"""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from pytest_django import Settings
 from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped]  # it publishes no types
 
 TOGETHER = ("tests/journeys/",)
+# The property of a report under which figures travel to the end of the run: (messages checked, faults).
+CHECKED = "messages of the provider"
 
 
 class ByGroup(LoadScopeScheduling):  # type: ignore[misc]  # for the same reason
@@ -28,3 +30,13 @@ def plain_http(settings: Settings) -> None:
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByGroup | None:
     # Under pytest 9.2 `--dist loadgroup` no longer sees the marks: github.com/pytest-dev/pytest-xdist/issues/1386
     return ByGroup(config, log) if config.getvalue("dist") == "loadgroup" else None
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """How many messages the stories held against the official schemas, and with how many faults."""
+    reports = [report for kind in terminalreporter.stats.values() for report in kind]
+    ends = [report.user_properties for report in reports if getattr(report, "when", "") == "teardown"]
+    found = [value for properties in ends for name, value in properties if name == CHECKED]
+    if found:
+        messages, faults = (sum(each) for each in zip(*found, strict=True))
+        terminalreporter.write_line(f"journeys: {messages} {CHECKED}, {faults} faults")

@@ -23,6 +23,7 @@ from sandbox.signing import Identity
 from sandbox.supplier import SupplierSettings
 from tests.journeys.chargers import OPERATOR, TARIFF, Charger
 from tests.journeys.desk import Desk
+from tests.journeys.hearing import Hearing
 from tests.verify.rig import BPP_ID, Rig, free_port
 
 TIME_SCALE = 120.0  # 30 kW deliver 1 kWh each second
@@ -38,6 +39,7 @@ class Stage:
     rig: Rig
     network: RunningNetwork
     folder: Path
+    hearing: Hearing
     desk: Desk
     unused: Iterator[Charger] = field(default_factory=lambda: (Charger(n) for n in range(1, STATIONS)))
     names: Iterator[int] = field(default_factory=itertools.count)
@@ -59,6 +61,7 @@ class Stage:
         identity = Identity.fresh(f"buyer-{next(self.names)}.journeys.localhost")
         async with Buyer(identity, registry_url=self.network.registry_url) as buyer:
             self.network.registry.add(buyer.row())
+            self.hearing.ledgers.append(buyer.ledger)
             yield buyer
 
     async def supplier(self, order: str, **wishes: Any) -> Any:
@@ -95,8 +98,8 @@ class Stage:
 
 
 @asynccontextmanager
-async def standing(folder: Path) -> AsyncIterator[Stage]:
-    """The whole stage, with files in `folder`, until the block ends."""
+async def standing(folder: Path, *, hearing: Hearing) -> AsyncIterator[Stage]:
+    """The whole stage, with files in `folder`, until the block ends; `hearing` reads what the provider says."""
     hub, supplier, till = free_port(), free_port(), free_port()
     account = AccountSettings(webhook_secret="journey-hooks", partial_capture=True)
     env = {"TIME_SCALE": str(TIME_SCALE), "REDIS_URL": _own_redis(), "BECKN_EMPTY_SEARCH_ANSWER": "1"}
@@ -114,7 +117,8 @@ async def standing(folder: Path) -> AsyncIterator[Stage]:
                 payments=Payments(account, f"{rig.url}/payments/razorpay/webhook"),
             ) as network:
                 await rig.ready()
-                yield Stage(rig, network, folder, desk)
+                hearing.ledgers.append(network.buyer.ledger)
+                yield Stage(rig, network, folder, hearing, desk)
 
 
 def _provider(rig: Rig) -> Provider:
