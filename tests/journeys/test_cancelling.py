@@ -10,7 +10,6 @@ from tests.journeys.trip import Trip, lines_of, offers_at
 
 pytestmark = [
     pytest.mark.journey,
-    pytest.mark.xdist_group("journeys"),
     pytest.mark.asyncio(loop_scope="session"),
 ]
 

@@ -11,7 +11,6 @@ from tests.journeys.trip import ANSWER_S, Trip
 
 pytestmark = [
     pytest.mark.journey,
-    pytest.mark.xdist_group("journeys"),
     pytest.mark.asyncio(loop_scope="session"),
 ]
 

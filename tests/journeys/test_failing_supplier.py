@@ -16,7 +16,6 @@ from tests.journeys.trip import Trip, eventually
 
 pytestmark = [
     pytest.mark.journey,
-    pytest.mark.xdist_group("journeys"),
     pytest.mark.asyncio(loop_scope="session"),
 ]
 

@@ -13,7 +13,6 @@ from tests.journeys.trip import Trip, answer_to
 
 pytestmark = [
     pytest.mark.journey,
-    pytest.mark.xdist_group("journeys"),
     pytest.mark.asyncio(loop_scope="session"),
 ]
 

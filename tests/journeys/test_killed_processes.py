@@ -8,7 +8,6 @@ from tests.journeys.trip import ANSWER_S, Trip, eventually, offers_at
 
 pytestmark = [
     pytest.mark.journey,
-    pytest.mark.xdist_group("journeys"),
     pytest.mark.asyncio(loop_scope="session"),
 ]
 

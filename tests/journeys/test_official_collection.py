@@ -19,7 +19,6 @@ from tests.journeys.trip import ANSWER_S, post_signed
 
 pytestmark = [
     pytest.mark.journey,
-    pytest.mark.xdist_group("journeys"),
     pytest.mark.asyncio(loop_scope="session"),
 ]
 

@@ -14,7 +14,6 @@ from tests.journeys.trip import Trip, lines_of
 
 pytestmark = [
     pytest.mark.journey,
-    pytest.mark.xdist_group("journeys"),
     pytest.mark.asyncio(loop_scope="session"),
 ]
 

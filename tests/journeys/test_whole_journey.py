@@ -17,7 +17,6 @@ from tests.journeys.trip import Trip, answer_to, lines_of
 
 pytestmark = [
     pytest.mark.journey,
-    pytest.mark.xdist_group("journeys"),
     pytest.mark.asyncio(loop_scope="session"),
 ]
 
