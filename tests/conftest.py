@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from django.conf import settings
 from pytest_django import Settings
 from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped]  # it publishes no types
 
@@ -13,11 +14,17 @@ TOGETHER = ("tests/journeys/",)
 CHECKED = "messages of the provider"
 
 
+def pytest_configure() -> None:
+    """What the product does once a start or once a sign-in, tests would do by the hundred."""
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]  # instead of 0.3 s a password
+    settings.WHITENOISE_AUTOREFRESH = True  # instead of looking through all static files for each test's client
+
+
 class ByGroup(LoadScopeScheduling):  # type: ignore[misc]  # for the same reason
-    """Each test goes to whichever worker is free, those of one folder in TOGETHER all to the same one."""
+    """Each test goes to whichever worker is free, those of one place in TOGETHER all to the same one."""
 
     def _split_scope(self, nodeid: str) -> str:
-        return next((folder for folder in TOGETHER if nodeid.startswith(folder)), nodeid)
+        return next((place for place in TOGETHER if nodeid.startswith(place)), nodeid)
 
 
 @pytest.fixture
