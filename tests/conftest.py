@@ -9,7 +9,7 @@ from django.conf import settings
 from pytest_django import Settings
 from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped]  # it publishes no types
 
-TOGETHER = ("tests/journeys/",)
+TOGETHER = ("tests/journeys/", "tests/launcher/test_serve.py")
 # The property of a report under which figures travel to the end of the run: (messages checked, faults).
 CHECKED = "messages of the provider"
 

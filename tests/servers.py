@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import select
 import selectors
 import signal
 import subprocess
@@ -11,7 +13,7 @@ import time
 from pathlib import Path
 from types import TracebackType
 
-from launcher import places, ports, throwaway
+from launcher import places, ports
 
 READY_S = 120.0
 END_S = 60.0
@@ -19,7 +21,7 @@ NOT_PASSED_ON = {"DATABASE_URL", "REDIS_URL", "SECRET_KEY", "DEBUG", "HOST", "PO
 
 
 class Provider:
-    """A provider with servers and data of its own in `home`; leaving the context ends it and removes what it left.
+    """A provider with servers and data of its own in `home`; leaving the context ends it.
 
     `url` is set once it is ready. Settings beyond the defaults of a try-out are given by name.
     """
@@ -40,7 +42,6 @@ class Provider:
     ) -> None:
         if self.process is not None and self.process.poll() is None:
             self.end(signal.SIGTERM)
-        throwaway.remove(places.places_for(self.home))
 
     def start(self) -> str:
         """Start it and wait for the line `ready URL`; the answer is the URL."""
@@ -106,4 +107,5 @@ class Provider:
         deadline = time.monotonic() + END_S
         while left := self.processes():
             assert time.monotonic() < deadline, f"still running: {left}"
-            os.sched_yield()
+            with contextlib.suppress(ProcessLookupError), os.fdopen(os.pidfd_open(min(left))) as ended:
+                select.select([ended], [], [], END_S)

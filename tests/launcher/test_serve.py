@@ -10,12 +10,21 @@ from pathlib import Path
 
 import pytest
 
+from launcher import places, throwaway
 from tests.servers import Provider
 
 
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Set up by the first that starts: a database of its own takes longer to make than to start."""
+    home = tmp_path_factory.mktemp("serve") / "home"
+    yield home
+    throwaway.remove(places.places_for(home))
+
+
 @pytest.fixture
-def provider(tmp_path: Path) -> Iterator[Provider]:
-    with Provider(tmp_path / "home") as made:
+def provider(home: Path) -> Iterator[Provider]:
+    with Provider(home) as made:
         yield made
 
 
