@@ -1,4 +1,4 @@
-"""Which tests must run on the same worker, and what is said once all have run?"""
+"""Which tests run on the same worker, which are measured, and what is said once all have run?"""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from pytest_django import Settings
 from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped]  # it publishes no types
 
 TOGETHER = ("tests/journeys/", "tests/launcher/test_serve.py")
+# Tests under which nothing of the product runs in the tests' own process.
+UNMEASURED = ("tests/gates/", "tests/journeys/", "tests/launcher/", "tests/sandbox/")
 # The property of a report under which figures travel to the end of the run: (messages checked, faults).
 CHECKED = "messages of the provider"
 
@@ -18,6 +20,13 @@ def pytest_configure() -> None:
     """What the product does once a start or once a sign-in, tests would do by the hundred."""
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]  # instead of 0.3 s a password
     settings.WHITENOISE_AUTOREFRESH = True  # instead of looking through all static files for each test's client
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Measure coverage only where there is some: traced, Python takes twice as long."""
+    for item in items:
+        if item.nodeid.startswith(UNMEASURED):
+            item.add_marker("no_cover")
 
 
 class ByGroup(LoadScopeScheduling):  # type: ignore[misc]  # for the same reason

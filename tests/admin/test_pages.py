@@ -17,12 +17,13 @@ from orders.models import Order, Quote
 from tests.admin.tenants import Tenant, make_tenant
 
 pytestmark = pytest.mark.django_db
+# Coverage is measured with the first; the same pages for the others would take twice as long for nothing.
 PAYLOADS = [
     "<script>alert(1)</script>",
-    '"><img src=x onerror=alert(1)>',
-    "{{7*7}}",
-    "'-alert(1)-'",
-    "</pre><svg/onload=alert(1)>",
+    pytest.param('"><img src=x onerror=alert(1)>', marks=pytest.mark.no_cover),
+    pytest.param("{{7*7}}", marks=pytest.mark.no_cover),
+    pytest.param("'-alert(1)-'", marks=pytest.mark.no_cover),
+    pytest.param("</pre><svg/onload=alert(1)>", marks=pytest.mark.no_cover),
 ]
 
 
