@@ -13,6 +13,7 @@ from typing import Any
 
 from sandbox.meter import ChargingCurve, first_register_wh, voltage_v
 from sandbox.serving import Clock, utc_now, wire_time
+from sandbox.stations import Session, Slot, Station
 
 PROBLEMS = "https://ev-power-supplier.example/problems"
 
@@ -42,50 +43,6 @@ class SupplierSettings:
     start_delay_s: float = 0.0
     price_per_kwh: Decimal = Decimal("12.00")
     powers: dict[str, dict[int, int]] = field(default_factory=dict)
-
-
-@dataclass
-class Slot:
-    """One charging place with its meter. `register_wh` is what the meter showed when the last session ended."""
-
-    number: int
-    register_wh: int
-    status: str = "free"
-    session_id: str = ""
-    error: dict[str, Any] = field(default_factory=dict)
-
-
-@dataclass
-class Station:
-    """A station and its slots; `curve` describes the vehicles that come to it."""
-
-    id: str
-    slots: dict[int, Slot]
-    curve: ChargingCurve = field(default_factory=ChargingCurve)
-    start_delay_s: float = 0.0
-
-
-@dataclass
-class Session:
-    """One stay of one card at one slot."""
-
-    id: str
-    card: str
-    station_id: str
-    slot_number: int
-    curve: ChargingCurve
-    meter_start_wh: int
-    reserved_at: datetime
-    status: str = "reserved"
-    start_due_at: datetime | None = None
-    started_at: datetime | None = None
-    ended_at: datetime | None = None
-    stop_reason: str = ""
-    final_wh: int = 0
-    final_soc: int = 0
-    paid: bool = False
-    payment_id: str = ""
-    last_meter_at: datetime | None = None
 
 
 Listener = Callable[[str, str, dict[str, Any]], None]
@@ -258,14 +215,14 @@ class Supplier:
             if self._elapsed_s(session) >= session.curve.full_after_s:
                 self._finish(session, "vehicle-full")
             elif (now - last).total_seconds() >= self.settings.meter_every_s:
-                self._tell_meter(session)
+                self.tell_meter(session)
 
     def fault(self, station_id: str, number: int | None, error: dict[str, Any]) -> None:
         """Break a slot, or the whole station when no number is given; sessions charging there end."""
         station = self.station(station_id)
         slots = [self.slot(station_id, number)[1]] if number is not None else list(station.slots.values())
         data: dict[str, Any] = {"error": error} | ({"slotNumber": number} if number is not None else {})
-        self.on_event(station.id, "faulted", data)
+        self.tell(station.id, "faulted", data)
         for slot in slots:
             session = self.charging.get(slot.session_id)
             slot.error = error
@@ -277,7 +234,7 @@ class Supplier:
         """Repair a slot, or the whole station."""
         station = self.station(station_id)
         slots = [self.slot(station_id, number)[1]] if number is not None else list(station.slots.values())
-        self.on_event(station.id, "recovered", {"slotNumber": number} if number is not None else {})
+        self.tell(station.id, "recovered", {"slotNumber": number} if number is not None else {})
         for slot in slots:
             slot.error = {}
             if slot.status == "faulted":
@@ -288,6 +245,11 @@ class Supplier:
         _, slot = self.slot(station_id, number)
         if session := self.charging.get(slot.session_id):
             self._finish(session, "unplugged")
+
+    def tell(self, station_id: str, kind: str, data: dict[str, Any]) -> None:
+        """Let whoever listens hear of an event, unless its station is cut off."""
+        if not self.stations[station_id].cut_off:
+            self.on_event(station_id, kind, data)
 
     # Looking things up
 
@@ -375,7 +337,7 @@ class Supplier:
         self.charging[session.id] = session
         station, slot = self.slot(session.station_id, session.slot_number)
         self._set_slot(station, slot, "charging")
-        self._tell_meter(session)
+        self.tell_meter(session)
 
     def _finish(self, session: Session, reason: str) -> None:
         elapsed_s = self._elapsed_s(session)
@@ -384,7 +346,7 @@ class Supplier:
         self.charging.pop(session.id, None)
         station, slot = self.slot(session.station_id, session.slot_number)
         slot.register_wh = session.meter_start_wh + session.final_wh
-        self._tell_meter(session)
+        self.tell_meter(session)
         if slot.status != "faulted":
             self._set_slot(station, slot, "locked")
 
@@ -395,10 +357,15 @@ class Supplier:
     def _set_slot(self, station: Station, slot: Slot, status: str) -> None:
         self.changes += 1
         slot.status = status
-        self.on_event(station.id, "slot-status-changed", {"slotNumber": slot.number, "status": status})
+        self.tell(station.id, "slot-status-changed", {"slotNumber": slot.number, "status": status})
 
-    def _tell_meter(self, session: Session) -> None:
-        now = self.clock()
-        session.last_meter_at = now
-        place = {"slotNumber": session.slot_number, "sessionId": session.id, "timestamp": wire_time(now)}
-        self.on_event(session.station_id, "meter-values", place | self.reading(session))
+    def tell_meter(self, session: Session, *, at: datetime | None = None, context: str = "") -> None:
+        """Tell what the session's meter shows, read now or then; `context` is OCPP's word for the occasion."""
+        session.last_meter_at = at or self.clock()
+        place = {
+            "slotNumber": session.slot_number,
+            "sessionId": session.id,
+            "timestamp": wire_time(session.last_meter_at),
+        }
+        said = {"context": context} if context else {}
+        self.tell(session.station_id, "meter-values", place | self.reading(session) | said)

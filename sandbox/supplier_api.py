@@ -16,7 +16,8 @@ import orjson
 from aiohttp import web
 
 from sandbox.serving import Handler, json_answer, utc_now, wire_time
-from sandbox.supplier import PROBLEMS, Session, Station, Supplier, SupplierError
+from sandbox.stations import Session, Station
+from sandbox.supplier import PROBLEMS, Supplier, SupplierError
 
 ROUTES = ("session", "acquire", "lock", "unlock", "start", "end", "pay", "leds", "support", "session_state", "station")
 KEPT_CALLS = 20_000

@@ -8,7 +8,7 @@ from typing import Any
 
 from aiohttp import web
 
-from sandbox import supplier_memory
+from sandbox import late_meter, supplier_memory
 from sandbox.meter import ChargingCurve
 from sandbox.serving import Handler, bad_request, json_answer, json_body
 from sandbox.station_events import EventPoster
@@ -36,6 +36,8 @@ class SupplierControls:
             "unplug": self._unplug,
             "scan": self._scan,
             "decline": self._decline,
+            "cut": self._cut,
+            "late": self._late,
         }
         gets: dict[str, Handler] = {
             "calls": self._calls,
@@ -110,6 +112,24 @@ class SupplierControls:
     async def _decline(self, request: web.Request) -> web.StreamResponse:
         self.supplier.declines_left = int((await json_body(request)).get("n", 1))
         return json_answer({"declines": self.supplier.declines_left})
+
+    async def _cut(self, request: web.Request) -> web.StreamResponse:
+        """{stationId}: nothing is heard of the station until it tells a late meter."""
+        body = await json_body(request)
+        late_meter.cut_off(self.supplier, body["stationId"])
+        return json_answer(station_json(self.supplier.station(body["stationId"])))
+
+    async def _late(self, request: web.Request) -> web.StreamResponse:
+        """{sessionId, energyWh, last, afterS}: a station that is back tells what a session's meter really showed."""
+        body = await json_body(request)
+        session = late_meter.tell_late(
+            self.supplier,
+            body["sessionId"],
+            energy_wh=int(body["energyWh"]),
+            last=bool(body.get("last", True)),
+            after_s=float(body["afterS"]) if "afterS" in body else None,
+        )
+        return json_answer(session_json(self.supplier, session))
 
     async def _calls(self, request: web.Request) -> web.StreamResponse:
         route = request.query.get("route")

@@ -10,7 +10,8 @@ from typing import Any
 import orjson
 
 from sandbox.meter import ChargingCurve
-from sandbox.supplier import Session, Slot, Station, Supplier
+from sandbox.stations import Session, Slot, Station
+from sandbox.supplier import Supplier
 from sandbox.supplier_api import KeptAnswer, SupplierApi
 
 KEPT_ANSWERS = 5000

@@ -13,7 +13,8 @@ from typing import Any
 from aiohttp import web
 
 from sandbox.serving import serve
-from sandbox.supplier import Session, Supplier, SupplierSettings
+from sandbox.stations import Session
+from sandbox.supplier import Supplier, SupplierSettings
 from sandbox.supplier_api import RouteFault, SupplierApi
 from tests.factories.orders import NOW
 

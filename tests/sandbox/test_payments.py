@@ -198,3 +198,9 @@ async def test_hold_lapses_and_links_end(shop: Shop) -> None:
     _, closed = await shop.call("POST", f"/v1/payment_links/{link['id']}/cancel", {})
     refused, _ = await shop.call("POST", "/control/pay", {"link": link["id"]})
     assert (lapsed["status"], lapsed["captured"], closed["status"], refused) == ("refunded", False, "cancelled", 409)
+
+
+async def test_account_that_takes_at_once_leaves_nothing_to_capture(shop: Shop) -> None:
+    shop.api.gateway.settings.captures_at_once = True
+    payment = await shop.paid(**HELD)
+    assert (payment["status"], payment["amount_captured"]) == ("captured", 25_960)

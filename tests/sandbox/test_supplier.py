@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from sandbox.meter import ChargingCurve
-from sandbox.supplier import Session, Supplier, SupplierError, SupplierSettings
+from sandbox.stations import Session
+from sandbox.supplier import Supplier, SupplierError, SupplierSettings
 
 
 class Bench:

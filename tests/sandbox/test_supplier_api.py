@@ -197,3 +197,16 @@ async def test_seeded_station_charges_as_seeded(desk: Desk) -> None:
     _, answer = await desk.call("GET", f"sessions/{session_id}")
     assert (answer["session"]["powerW"], answer["session"]["soc"]) == (7400, 50)
     assert await desk.control("seed", settings={"speed": 1}) == 400
+
+
+async def test_station_is_cut_off_and_told_late_on_request(desk: Desk) -> None:
+    await desk.control("cut", stationId="S")
+    session_id = await charging(desk)
+    assert await desk.control("late", sessionId=session_id, energyWh=5) == 409
+    await desk.call("PUT", f"sessions/{session_id}/end")
+    assert await desk.control("late", sessionId=session_id, energyWh=4500) == 200
+    told = await desk.told("meter-values")
+    assert (told["sessionId"], told["context"]) == (session_id, "Transaction.End")
+    _, answer = await desk.call("GET", f"sessions/{session_id}")
+    assert (answer["session"]["energyWh"], answer["session"]["meterWh"]) == (4500, told["energyWh"])
+    assert await desk.control("late", energyWh=1) == 400
