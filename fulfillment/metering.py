@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+DUPLICATE = "duplicate"
 FUTURE_S = 10
 TOLERANCE_PERCENT = 110
 MARGIN_WH = 50
@@ -44,7 +45,7 @@ def refusal(new: Register, last: Register | None, limits: Limits, *, now: dateti
         return ""
     if new.at <= last.at:
         same = new.at == last.at and new.energy_wh == last.energy_wh
-        return "duplicate" if same else f"out of order: {new.at.isoformat()} is not after {last.at.isoformat()}"
+        return DUPLICATE if same else f"out of order: {new.at.isoformat()} is not after {last.at.isoformat()}"
     if new.energy_wh < last.energy_wh:
         return f"decreasing: {new.energy_wh} Wh after {last.energy_wh} Wh"
     most = most_wh((new.at - last.at).total_seconds(), limits)

@@ -44,6 +44,9 @@ class Session(models.Model):
     soc_percent = models.PositiveSmallIntegerField(null=True, blank=True)
     read_at = models.DateTimeField(null=True, blank=True, help_text="Time of the newest accepted reading.")
     provisional = models.BooleanField(default=False, help_text="Billed without the last register; it may come late.")
+    by_hand = models.BooleanField(
+        default=False, help_text="An operator put the meter right: what the station tells afterwards changes no bill."
+    )
     standing_at = models.DateTimeField(
         null=True, blank=True, help_text="When the station said that the vehicle stands there, done with charging."
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fulfillment.metering import Register
 from fulfillment.models import Reading, Session
 from orders.pricing import MeterPoint
 
@@ -16,3 +17,10 @@ def meter_points(session: Session) -> list[MeterPoint]:
         MeterPoint(at, energy_wh - first_wh, current_a)
         for at, energy_wh, current_a in rows.values_list("at", "energy_wh", "current_a")
     ]
+
+
+def newest_register(session: Session) -> Register | None:
+    """What the session stands at, with the time of its newest believed reading; None before its meter is known."""
+    if session.meter_wh is None or session.started_at is None:
+        return None
+    return Register(session.read_at or session.started_at, session.meter_wh)

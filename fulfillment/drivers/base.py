@@ -57,7 +57,10 @@ class Light:
 
 @dataclass(frozen=True, slots=True)
 class MeterValue:
-    """One reading: `energy_wh` is the register, power in W, soc in percent."""
+    """One reading: `energy_wh` is the register, power in W, soc in percent.
+
+    `final`: the station says that it is the session's last register, whatever it told before.
+    """
 
     at: datetime
     energy_wh: int
@@ -65,6 +68,7 @@ class MeterValue:
     current_a: Decimal | None = None
     voltage_v: Decimal | None = None
     soc_percent: int | None = None
+    final: bool = False
 
 
 @dataclass(frozen=True, slots=True)

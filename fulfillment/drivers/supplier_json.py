@@ -24,6 +24,8 @@ SLOT_STATUS = {
     "unavailable": "unavailable",
     "faulted": "faulted",
 }
+# OCPP's word for the reading with which a transaction ends.
+FINAL = "Transaction.End"
 LARGEST_WH = 2**53
 LARGEST_W = 2**31 - 1
 
@@ -121,6 +123,7 @@ def _reading(data: dict[str, Any], *, at: datetime) -> MeterValue:
         current_a=_decimal(data.get("currentA"), "data.currentA"),
         voltage_v=_decimal(data.get("voltageV"), "data.voltageV"),
         soc_percent=_within(data.get("soc"), "data.soc", most=100),
+        final=data.get("context") == FINAL,
     )
 
 

@@ -17,11 +17,12 @@ from fulfillment import states
 from fulfillment.cloudevents import Incoming
 from fulfillment.drivers.base import StationEvent as Fact
 from fulfillment.drivers.supplier_json import EventFormError, station_event
+from fulfillment.metering import DUPLICATE
 from fulfillment.models import Session, StationEvent
 from fulfillment.services.emitting import emit
 from fulfillment.services.keeping import keep_reading
 from fulfillment.services.leaving import note_place
-from fulfillment.services.readings import DUPLICATE, record_reading
+from fulfillment.services.readings import record_reading
 from fulfillment.services.running import BY_STATION, FAULT, STATION, begin_stop, fail, start_undo
 from fulfillment.services.sessions import lock_session, nudge_advance
 from orders import services as orders

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from fulfillment import metering
 from fulfillment.drivers.base import MeterValue
-from fulfillment.metering import Register
+from fulfillment.metering import DUPLICATE, Register
 from fulfillment.models import Session
+from fulfillment.selectors import newest_register
+from fulfillment.services.correcting import take_late
 from fulfillment.services.keeping import keep_reading
 from fulfillment.services.running import follow, limits
 from orders.models import Order
 
 S = Session.State
-DUPLICATE = "duplicate"
-# A station that was cut off this long leaves its bill to the operator.
-LATE_WITHIN = timedelta(days=7)
 
 
 def record_reading(order: Order, session: Session, value: MeterValue, *, now: datetime) -> str:
@@ -23,9 +22,9 @@ def record_reading(order: Order, session: Session, value: MeterValue, *, now: da
 
     Wh of the register; a repeated reading is recorded once. Saves the session.
     """
-    if session.state == S.ENDED and session.provisional:
-        return _late(order, session, value, now=now)
-    reason = _state_refusal(session, value) or _meter_refusal(session, value, now=now)
+    if session.state == S.ENDED:
+        return take_late(order, session, value, now=now)
+    reason = _state_refusal(session) or _meter_refusal(session, value, now=now)
     if reason == DUPLICATE:
         return reason
     keep_reading(session, value, reason=reason)
@@ -42,32 +41,9 @@ def record_reading(order: Order, session: Session, value: MeterValue, *, now: da
     return ""
 
 
-def _late(order: Order, session: Session, value: MeterValue, *, now: datetime) -> str:
-    """A session that was settled without its last register hears more: the bill follows when the station is through."""
-    if value.energy_wh in {session.meter_stop_wh, session.meter_wh}:
-        return DUPLICATE
-    reason = _meter_refusal(session, value, now=now)
-    if not reason and order.state != Order.State.COMPLETE:
-        reason = f"the order is {order.state}"
-    if not reason and session.ended_at is not None and now > session.ended_at + LATE_WITHIN:
-        reason = f"the session ended more than {LATE_WITHIN.days} days ago"
-    keep_reading(session, value, reason=reason)
-    if not reason:
-        session.meter_wh, session.read_at, session.updated_at = value.energy_wh, value.at, now
-        session.save(update_fields=["meter_wh", "read_at", "updated_at"])
-    return reason
-
-
-def _state_refusal(session: Session, value: MeterValue) -> str:
-    if session.state in {S.CHARGING, S.PAUSED, S.ENDING}:
-        return ""
-    if session.state == S.ENDED and value.energy_wh == session.meter_stop_wh:
-        return DUPLICATE  # the station tells the end once more
-    return f"the session is {session.state}"
+def _state_refusal(session: Session) -> str:
+    return "" if session.state in {S.CHARGING, S.PAUSED, S.ENDING} else f"the session is {session.state}"
 
 
 def _meter_refusal(session: Session, value: MeterValue, *, now: datetime) -> str:
-    last = None
-    if session.meter_wh is not None and session.started_at is not None:
-        last = Register(session.read_at or session.started_at, session.meter_wh)
-    return metering.refusal(Register(value.at, value.energy_wh), last, limits(session), now=now)
+    return metering.refusal(Register(value.at, value.energy_wh), newest_register(session), limits(session), now=now)

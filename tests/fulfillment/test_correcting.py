@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -153,3 +153,81 @@ def test_station_may_tell_the_rest_for_a_week(supplier: FakeSupplier, days: int,
     value = MeterValue(at=supplier.at + timedelta(minutes=30), energy_wh=(session.meter_stop_wh or 0) + 2_000)
     fulfillment.record_reading(order, locked, value, now=told_at)
     assert fulfillment.bill_late_due(now=told_at + HOUR) == bills
+
+
+def late(session: Session, energy_wh: int, at: datetime, *, last: bool = True, now: datetime | None = None) -> str:
+    """A reading told after the bill, Wh since the session's begin; why it was refused, if it was."""
+    order, locked = lock_session(session.order_id)
+    value = MeterValue(at=at, energy_wh=(session.meter_start_wh or 0) + energy_wh, final=last)
+    return fulfillment.record_reading(order, locked, value, now=now or at)
+
+
+@pytest.mark.parametrize("energy_wh", [3_000, 5_500])
+def test_last_reading_told_late_is_billed_at_once_in_both_directions(supplier: FakeSupplier, energy_wh: int) -> None:
+    session = billed(supplier)  # 600 s at 30 kW
+    assert (session.energy_wh, session.provisional) == (5_000, False)
+    at = supplier.after(900)
+    assert [late(session, energy_wh, at), late(session, energy_wh, at + HOUR)] == ["", "duplicate"]
+    session.refresh_from_db()
+    assert (session.energy_wh, session.provisional, current(session.order_id).energy_wh) == (
+        energy_wh,
+        False,
+        energy_wh,
+    )
+    assert Quote.objects.filter(order=session.order_id, kind="bill").count() == 2
+    check = check_books(now=at + HOUR, whole=True)
+    assert check is not None
+    assert check.findings == []
+
+
+def test_more_than_was_billed_that_is_not_the_last_word_waits_for_the_rest(supplier: FakeSupplier) -> None:
+    session = billed(supplier)
+    at = supplier.after(900)
+    assert late(session, 5_500, at, last=False) == ""
+    assert fulfillment.bill_late_due(now=at) == 0
+    assert late(session, 6_000, at + HOUR) == ""
+    assert fulfillment.bill_late_due(now=at + 2 * HOUR) == 0
+    assert current(session.order_id).energy_wh == 6_000
+
+
+def test_last_word_that_confirms_a_provisional_bill_closes_it(supplier: FakeSupplier) -> None:
+    session = provisional(supplier, told_wh=4_000)
+    assert late(session, 4_000, supplier.after(900)) == "duplicate"
+    session.refresh_from_db()
+    assert session.provisional is False
+
+
+@pytest.mark.parametrize(
+    ("energy_wh", "seconds", "last", "reason"),
+    [
+        (4_999, 900, False, "the session is ended"),
+        (1_999, 900, True, "decreasing"),
+        (900_000, 900, True, "implausible"),
+        (900_000, 900, False, "implausible"),
+        (6_000, -700, True, "out of order"),
+    ],
+)
+def test_late_word_that_cannot_be_changes_no_bill(
+    supplier: FakeSupplier, energy_wh: int, seconds: int, last: bool, reason: str
+) -> None:
+    session = charging_session()
+    order, locked = lock_session(session.order_id)
+    at = supplier.after(300)
+    start_wh = session.meter_start_wh or 0
+    assert not fulfillment.record_reading(order, locked, MeterValue(at=at, energy_wh=start_wh + 2_000), now=at)
+    done = billed_again(session, supplier)
+    told = late(done, energy_wh, supplier.at + timedelta(seconds=seconds), now=supplier.at + HOUR, last=last)
+    assert told.startswith(reason)
+    assert Reading.objects.filter(session=done, accepted=False, reason=told).exists()
+    assert Quote.objects.filter(order=done.order_id, kind="bill").count() == 1
+
+
+@pytest.mark.parametrize("last", [True, False])
+def test_late_word_takes_no_energy_of_the_slots_next_session(supplier: FakeSupplier, last: bool) -> None:
+    first = billed(supplier)
+    now = supplier.after(60)
+    following = charging_session(first.order.connector, now=now)
+    assert following.meter_start_wh == first.meter_stop_wh
+    told = late(first, 5_500, supplier.after(600), last=last)
+    assert told == f"beyond {following.meter_start_wh} Wh, with which the slot's next session began"
+    assert current(first.order_id).energy_wh == 5_000

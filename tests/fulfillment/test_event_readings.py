@@ -31,6 +31,17 @@ def test_reading_moves_the_session_on(supplier: FakeSupplier) -> None:
     assert (row.state, session.energy_wh, session.soc_percent, session.power_w) == ("done", 400, 55, 30_000)
 
 
+def test_last_reading_of_a_session_that_was_billed_bills_it_anew(supplier: FakeSupplier) -> None:
+    session = charging_session()
+    fulfillment.request_stop(session.order_id, supplier.after(600))
+    run_steps(supplier.at)
+    now = supplier.after(600)
+    told = meter(session, (session.meter_start_wh or 0) + 3_000, now, context="Transaction.End")
+    row = process(event("meter-values", told), now)
+    session.refresh_from_db()
+    assert (row.state, session.energy_wh) == ("done", 3_000)
+
+
 def test_reading_that_reaches_the_ordered_energy_ends_the_session(supplier: FakeSupplier) -> None:
     session = charging_session(quantity=500)
     now = supplier.after(60)
