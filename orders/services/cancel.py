@@ -90,9 +90,20 @@ def cancellation_term(order: Order, *, by: By, now: datetime, state: str = "") -
 
 
 def close_cancelled(
-    order: Order, *, by: By, reason_id: str, text: str, now: datetime, actor: str, fulfillment: Order.Fulfillment
+    order: Order,
+    *,
+    by: By,
+    reason_id: str,
+    text: str,
+    now: datetime,
+    actor: str,
+    fulfillment: Order.Fulfillment,
+    refund_reason: Refund.Reason = Refund.Reason.CANCELLED,
 ) -> None:
-    """Close a locked order as cancelled: quote with the refund, connector given back, one event."""
+    """Close a locked order as cancelled: quote with the refund, connector given back, one event.
+
+    `refund_reason` is what the customer reads beside the money that goes back.
+    """
     offer = offer_quote(order)
     state = NO_SHOW_STATE if fulfillment == Order.Fulfillment.NO_SHOW else ""
     term = cancellation_term(order, by=by, now=now, state=state)
@@ -113,7 +124,7 @@ def close_cancelled(
         data={"by": by, "reason_id": reason_id},
         saved=("closed_at", "cancellation"),
     )
-    settle_order(order, reason=Refund.Reason.CANCELLED, now=now, actor=actor, within_s=within_s)
+    settle_order(order, reason=refund_reason, now=now, actor=actor, within_s=within_s)
 
 
 def _check_cancellable(order: Order, who: Who) -> None:

@@ -9,7 +9,7 @@ from django.db.models import Exists, F, OuterRef, Q, QuerySet
 from django.db.models.functions import Coalesce, Greatest
 
 from core.due import each_alone, lock_next
-from orders.models import Deadline, MoneyRules, Order, Payment
+from orders.models import Deadline, MoneyRules, Order, Payment, Refund
 from orders.services.cancel import close_cancelled
 
 ACTOR = "clock"
@@ -46,6 +46,7 @@ def _cancel(order_id: int, now: datetime) -> bool:
         now=now,
         actor=ACTOR,
         fulfillment=Order.Fulfillment.ORDER_CANCELLED,
+        refund_reason=Refund.Reason.NO_ENERGY,
     )
     return True
 

@@ -43,7 +43,7 @@ def provisional(supplier: FakeSupplier, *, told_wh: int) -> Session:
     session = billed(supplier)
     first_wh = session.meter_start_wh or 0
     fulfillment.correct_meter(session.order_id, meter_stop_wh=first_wh + told_wh, now=supplier.at, **STAFF)
-    Session.objects.filter(pk=session.pk).update(provisional=True, read_at=supplier.at)
+    Session.objects.filter(pk=session.pk).update(provisional=True, by_hand=False, read_at=supplier.at)
     session.refresh_from_db()
     return session
 

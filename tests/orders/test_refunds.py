@@ -294,7 +294,7 @@ def test_paid_order_without_energy_is_refunded_without_anyone_asking() -> None:
     assert energy_due(now=NOW + timedelta(minutes=59)) == 0
     assert energy_due(now=NOW + timedelta(minutes=61)) == 1
     order.refresh_from_db()
-    assert (order.state, order.cancellation["reason_id"]) == ("cancelled", "no-energy")
+    assert (order.state, order.cancellation["reason_id"], only(order).reason) == ("cancelled", "no-energy", "no-energy")
     assert purse(order) == Purse(paid=23_600, refunded=23_600)
     assert sound()
 
