@@ -216,7 +216,10 @@ class Advert:
 
 @dataclass(frozen=True, slots=True)
 class OrderView:
-    """A whole order as callbacks show it. `draft` before confirm; `fulfillment` and `status` are neutral."""
+    """A whole order as callbacks show it. `draft` before confirm; `fulfillment` and `status` are neutral.
+
+    `topups` are what a corrected bill asks for beyond the payment.
+    """
 
     draft: bool
     plug: Plug
@@ -232,6 +235,7 @@ class OrderView:
     billing: Contact | None = None
     customer: Contact | None = None
     payment: PaymentView | None = None
+    topups: tuple[PaymentView, ...] = ()
     fees: tuple[FeeTerm, ...] = ()
     refunds: tuple[RefundTerm, ...] = ()
     terms: TermsView | None = None

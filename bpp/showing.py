@@ -19,7 +19,8 @@ from fulfillment.models import Session
 from fulfillment.selectors import meter_points
 from orders import selectors as order_selectors
 from orders import services as orders
-from orders.models import Deadline, Order, Payment, Quote, Refund, Terms
+from orders.balances import Purse, purse
+from orders.models import Collection, Deadline, Order, Payment, Quote, Refund, Terms
 from orders.overlays import COUPON
 from orders.services import fitting, start_code
 from orders.services.consent import declarable, form_token, standing, terms_id
@@ -42,6 +43,7 @@ def order_view(order: Order, *, now: datetime, quote: Quote | None = None) -> re
     draft = order.code is None
     initiated = order.state != Order.State.DRAFT
     terms = _terms(order, now) if initiated else None
+    payment, topups = _payments(order) if initiated else (None, ())
     return replies.OrderView(
         draft=draft,
         plug=plug(connector, price=_energy_price(quote), availability=_availability(connector, order)),
@@ -54,7 +56,8 @@ def order_view(order: Order, *, now: datetime, quote: Quote | None = None) -> re
         window=m.Window(order.starts_at, order.ends_at) if order.starts_at else None,
         billing=_contact(order.billing),
         customer=_contact(order.customer),
-        payment=_payment(order) if initiated else None,
+        payment=payment,
+        topups=topups,
         fees=_linked(_fees(order, quote.currency), terms) if initiated else (),
         refunds=_refunds(order) if initiated else (),
         terms=terms,
@@ -211,25 +214,66 @@ def _contact(data: dict[str, str]) -> m.Contact | None:
     return m.Contact(**data) if data else None
 
 
-def _payment(order: Order) -> replies.PaymentView | None:
+def _payments(order: Order) -> tuple[replies.PaymentView | None, tuple[replies.PaymentView, ...]]:
+    """The payment that was agreed, and what a corrected bill asks for beyond it; None before there is one."""
     try:
         payment: Payment = order.payment
     except ObjectDoesNotExist:
-        return None
+        return None, ()
     ours = payment.collected_by == Payment.CollectedBy.BPP
-    return replies.PaymentView(
+    stand = purse(order) if order.closed_at else Purse()
+    asked, more = orders.asked_for(order, payment) if ours else (None, [])
+    shown = replies.PaymentView(
         id=f"pay-{payment.id}",
         collected_by=payment.collected_by,
         type=payment.type,
         status=payment.status,
-        amount=from_paise(payment.amount_paise, payment.currency),
+        amount=from_paise(_to_pay(order, payment, asked, stand), payment.currency),
         reference=payment.reference,
         paid_at=payment.paid_at,
-        url=_pay_url(order) if ours else "",
+        url=_pay_url(asked),
         address=settings.PAYMENT_UPI_ADDRESS if ours and settings.PAYMENT_PROVIDER == "upi" else "",
         finder_fee_type=payment.finder_fee_type,
         finder_fee=payment.finder_fee,
         refunds=_money_back(order),
+    )
+    if ours:
+        return shown, tuple(_on_a_link(payment, row) for row in more)
+    more_due = payment.status == Payment.Status.PAID and stand.due > 0
+    return shown, (_by_buyer_app(payment, stand.due),) if more_due else ()
+
+
+def _to_pay(order: Order, payment: Payment, asked: Collection | None, stand: Purse) -> int:
+    """What the payment comes to, paise: as quoted; where it follows the charging, by the bill once there is one."""
+    if order.closed_at is None or payment.type == Payment.Type.PRE_ORDER:
+        return payment.amount_paise
+    if payment.status != Payment.Status.PAID:
+        return stand.due
+    return asked.price_paise if asked is not None else stand.paid
+
+
+def _on_a_link(payment: Payment, row: Collection) -> replies.PaymentView:
+    """What the customer pays us on a page of its own."""
+    secured = row.state in Collection.SECURED
+    return replies.PaymentView(
+        id=f"pay-{payment.id}-{row.number}",
+        collected_by=payment.collected_by,
+        type=Payment.Type.POST_FULFILLMENT.value,
+        status=(Payment.Status.PAID if secured else Payment.Status.NOT_PAID).value,
+        amount=from_paise(row.amount_paise, row.currency),
+        reference=row.payment_ref,
+        url=_pay_url(row),
+    )
+
+
+def _by_buyer_app(payment: Payment, due_paise: int) -> replies.PaymentView:
+    """What the buyer app is still to collect for us from a customer who paid before the meter was known."""
+    return replies.PaymentView(
+        id=f"pay-{payment.id}-rest",
+        collected_by=payment.collected_by,
+        type=Payment.Type.POST_FULFILLMENT.value,
+        status=Payment.Status.NOT_PAID.value,
+        amount=from_paise(due_paise, payment.currency),
     )
 
 
@@ -251,10 +295,9 @@ def _money_back(order: Order) -> tuple[replies.RefundView, ...]:
     )
 
 
-def _pay_url(order: Order) -> str:
+def _pay_url(row: Collection | None) -> str:
     """The page on which the customer pays us; empty where we do not collect this payment through a provider."""
-    path = orders.pay_path(order)
-    return f"{public_base()}{path}" if path else ""
+    return f"{public_base()}{orders.pay_path(row)}" if row is not None else ""
 
 
 def _fees(order: Order, currency: str) -> tuple[replies.FeeTerm, ...]:

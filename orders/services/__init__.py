@@ -19,7 +19,7 @@ from orders.services.charging import (
     mark_starting,
 )
 from orders.services.clearing import collected_late, settle_with
-from orders.services.collecting import pay_path
+from orders.services.collecting import asked_for, pay_path
 from orders.services.confirm import confirm_order
 from orders.services.consent import Declared
 from orders.services.expire import deadlines_due, expire_due, prolong_due
@@ -47,6 +47,7 @@ __all__ = [
     "approve_order",
     "approve_refund",
     "ask_refund",
+    "asked_for",
     "cancel_order",
     "cancellation_quote",
     "cancellation_terms",

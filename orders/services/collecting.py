@@ -28,6 +28,8 @@ REFERENCE = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._:/@#+=|-]{1,99}")
 REFERENCE_BYTES = 10
 # A gateway of Razorpay's kind refuses links that end sooner than 15 minutes from now.
 SHORTEST_LINK = timedelta(minutes=16)
+# It refuses links below one rupee, too: less than that stays owed in the books and is not asked for.
+SMALLEST_LINK_PAISE = 100
 
 
 def options() -> Options:
@@ -96,12 +98,13 @@ def agree_collection(order: Order, payment: Payment, quote: Quote, *, now: datet
 def ask_rest(order: Order, *, now: datetime) -> Collection | None:
     """Ask for exactly what a locked, closed order still owes us, on one link; what asks for another sum is withdrawn.
 
-    None where nothing is owed, or where we do not collect for it.
+    None where nothing that can be asked for is owed, or where we do not collect for it.
     """
     if not Payment.objects.filter(order=order, collected_by=Payment.CollectedBy.BPP).exists():
         return None
     provider = own_provider()
     due = purse(order).due
+    due = due if due >= SMALLEST_LINK_PAISE else 0
     kept: Collection | None = None
     for row in _standing(order):
         if row.state == S.WAITING and due > 0 and kept is None:
@@ -195,10 +198,18 @@ def claim_reference(order: Order, payment: Payment, reference: str, *, now: date
         )
 
 
-def pay_path(order: Order) -> str:
-    """The path of the page on which the order is paid; empty where we do not collect it."""
-    row = Collection.objects.filter(order=order, closing=False).order_by("-number").first()
-    return f"/pay/{row.token}" if row is not None else ""
+def asked_for(order: Order, payment: Payment) -> tuple[Collection | None, list[Collection]]:
+    """What the order is paid by, None where we do not collect it, and what its corrected bill asks for beyond that."""
+    rows = list(Collection.objects.filter(order=order, closing=False).order_by("number"))
+    if not rows or order.closed_at is None or payment.status != Payment.Status.PAID:
+        return (rows[-1] if rows else None), []
+    paid = next((row for row in rows if row.payment_ref and row.payment_ref == payment.reference), rows[0])
+    return paid, [row for row in rows if row.number > paid.number and row.state not in Collection.OVER]
+
+
+def pay_path(row: Collection) -> str:
+    """The path of the page on which this is paid."""
+    return f"/pay/{row.token}"
 
 
 def _believe(order: Order, payment: Payment, reference: str, now: datetime) -> None:

@@ -13,7 +13,7 @@ from django.utils.translation import gettext
 
 from bpp.models import OutboxMessage
 from orders.models import Collection
-from orders.services import complete_order, expire_due, mark_started
+from orders.services import collected_late, complete_order, correct_bill, expire_due, mark_started
 from tests.bpp.pipeline import PAID, Talk, content, tell
 from tests.factories.orders import NOW
 from tests.orders.payments import ToyGateway, running_gateway, the_collection
@@ -86,6 +86,61 @@ def test_capture_is_told_by_on_status(talk: Talk, gateway: ToyGateway) -> None:
     assert len(talk.told()) == before + 1
     assert (rows[-1].action, payment_in(content(rows[-1]))["status"]) == ("on_status", "PAID")
     assert all(row.verdicts == [] for row in rows)
+
+
+def corrected(talk: Talk, energy_wh: int) -> dict[str, Any]:
+    """The order as it is told once its meter, which said 8 kWh at the end, says another energy."""
+    mark_started(talk.order.pk, now=NOW, actor="station")
+    ended = NOW + timedelta(minutes=20)
+    session: dict[str, Any] = {"started_at": NOW, "ended_at": ended, "now": ended, "actor": "station", "reason": "end"}
+    complete_order(talk.order.pk, energy_wh=8_000, **session)
+    correct_bill(talk.order.pk, energy_wh=energy_wh, **session)
+    tell()
+    rows = list(OutboxMessage.objects.filter(answers=None).order_by("id"))
+    assert all(row.verdicts == [] for row in rows)
+    order: dict[str, Any] = content(rows[-1])["message"]["order"]
+    return order
+
+
+def test_more_than_was_paid_is_asked_for_as_a_payment_of_its_own(talk: Talk, gateway: ToyGateway) -> None:
+    paid(talk, gateway)
+    talk.ask("confirm", ours(talk))
+    first, rest = corrected(talk, 12_000)["payments"]
+    assert (first["status"], first["params"]["amount"]) == ("PAID", PAID)
+    row = the_collection(talk.order)
+    assert rest["url"].endswith(f"/pay/{row.token}")
+    assert rest["url"] != first["url"]
+    assert (rest["status"], rest["type"], rest["params"]["amount"]) == ("NOT-PAID", "POST-FULFILLMENT", "18.88")
+    assert rest["id"] != first["id"]
+
+
+def test_buyer_app_is_asked_for_more_than_it_collected(talk: Talk) -> None:
+    talk.confirmed()
+    first, rest = corrected(talk, 12_000)["payments"]
+    assert (first["status"], rest["status"], rest["params"]["amount"]) == ("PAID", "NOT-PAID", "84.96")
+    assert (rest["collected_by"], "url" in rest) == ("BAP", False)
+
+
+def test_payment_after_the_charging_is_what_the_bill_says(talk: Talk) -> None:
+    later = {"collected_by": "BAP", "type": "POST-FULFILLMENT", "status": "NOT-PAID"}
+    talk.ask("select")
+    for action in ("init", "confirm"):
+        told = payment_in(talk.ask(action, {"order": talk.wish(payments=[later])}))
+        assert (told["status"], told["params"]["amount"]) == ("NOT-PAID", PAID)
+    assert [(one["status"], one["params"]["amount"]) for one in corrected(talk, 5_000)["payments"]] == [
+        ("NOT-PAID", "129.80")
+    ]
+    collected_late(talk.order.pk, reference="UTR1", now=NOW + timedelta(hours=1), actor="staff")
+    tell()
+    last = OutboxMessage.objects.filter(answers=None).latest("id")
+    assert [(one["status"], one["params"]["amount"]) for one in content(last)["message"]["order"]["payments"]] == [
+        ("PAID", "129.80")
+    ]
+
+
+def test_less_than_was_paid_asks_for_nothing(talk: Talk) -> None:
+    talk.confirmed()
+    assert [one["status"] for one in corrected(talk, 5_000)["payments"]] == ["PAID"]
 
 
 def test_pay_page_leads_to_the_provider_and_then_says_held(talk: Talk, gateway: ToyGateway) -> None:

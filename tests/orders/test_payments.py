@@ -349,6 +349,14 @@ def test_late_meter_above_the_buffer_is_asked_for_on_a_link(gateway: ToyGateway)
     assert (stand.paid, stand.captured, stand.due, stand.held) == (29_972, 29_972, 0, 0)
 
 
+def test_less_than_a_rupee_is_not_asked_for(gateway: ToyGateway) -> None:
+    order, first = charged_order(gateway, 10_000)
+    corrected(order, 11_133, gateway.after(minutes=20))
+    gateway.work()
+    first.refresh_from_db()
+    assert (first.captured_paise, the_collection(order), money(order).due) == (ASKED, first, 47)
+
+
 def test_meter_corrected_back_withdraws_what_was_asked_for(gateway: ToyGateway) -> None:
     order, _ = charged_order(gateway, 10_000)
     later = gateway.after(minutes=20)

@@ -43,7 +43,7 @@ def order(view: OrderView, *, updated_by: str) -> dict[str, Any]:
         "billing": _billing(view.billing) if view.billing else None,
         "fulfillments": [_fulfillment(view, updated_by), *_other_chargers(view)],
         "quote": _quote(view.quote, view.plug.item_id),
-        "payments": [_payment(view.payment)] if view.payment else None,
+        "payments": [_payment(payment) for payment in (view.payment, *view.topups) if payment],
         "cancellation_terms": [_fee_term(term) for term in view.fees],
         "refund_terms": [_refund_term(term) for term in view.refunds],
         "xinput": terms.xinput(view.terms) if view.terms else None,
