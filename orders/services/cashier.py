@@ -204,13 +204,19 @@ def _closed_next(now: datetime) -> bool:
 def _decide_closed(order: Order, row: Collection, now: datetime) -> None:
     """The books say how much of a hold has been earned, and how much a closed order still owes."""
     if row.state == S.AUTHORISED and order.state != Order.State.EXPIRED:
-        row.wanted_paise = row.authorised_paise - min(purse(order).held, row.authorised_paise)
+        row.wanted_paise = _spent(order, row)
         row.next_at, row.updated_at = now, now
         row.save(update_fields=["wanted_paise", "next_at", "updated_at"])
     elif row.state == S.WAITING and order.state != Order.State.EXPIRED:
         ask_rest(order, now=now)
     elif order.state == Order.State.EXPIRED and row.state in {S.WAITING, S.ASKED, S.OPEN, S.AUTHORISED, S.CAPTURED}:
         withdraw(row, now=now)
+
+
+def _spent(order: Order, row: Collection) -> int:
+    """How much of a hold a closed order has earned, paise; what came in beside it pays what is still owed first."""
+    stand = purse(order)
+    return row.authorised_paise - min(max(stand.held - stand.due, 0), row.authorised_paise)
 
 
 def _ask_next(now: datetime, base_url: str) -> bool:
@@ -284,7 +290,7 @@ def _capture(row: Collection, provider: Provider, now: datetime) -> None:
     with transaction.atomic():
         order, fresh = locked(row.pk)
         if order.state in {Order.State.COMPLETE, Order.State.CANCELLED} and not fresh.closing:
-            fresh.wanted_paise = fresh.authorised_paise - min(purse(order).held, fresh.authorised_paise)
+            fresh.wanted_paise = _spent(order, fresh)
             fresh.save(update_fields=["wanted_paise"])
     if not fresh.wanted_paise:
         give_free(row.pk, now=now, why="nothing was to be taken")

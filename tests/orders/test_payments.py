@@ -28,6 +28,7 @@ from orders.services import (
 from orders.services.cashier import undecided
 from orders.services.receiving import locked, look_again
 from orders.services.returning import provider_for
+from sandbox.supplier_api import RouteFault
 from tests.factories.orders import BAP, NOW, a_confirm, an_init, initiated_order
 from tests.orders.payments import (
     ASKED,
@@ -347,6 +348,24 @@ def test_late_meter_above_the_buffer_is_asked_for_on_a_link(gateway: ToyGateway)
     settle_due(now=gateway.at)
     stand = money(order)
     assert (stand.paid, stand.captured, stand.due, stand.held) == (29_972, 29_972, 0, 0)
+
+
+def test_rest_that_is_paid_before_the_hold_is_taken_leaves_all_of_it_to_take(gateway: ToyGateway) -> None:
+    gateway.api.fail_next("capture", RouteFault(n=100, status=503))
+    order, first = charged_order(gateway, 10_000)
+    corrected(order, 13_000, gateway.after(minutes=20))
+    gateway.work()
+    gateway.pay(the_collection(order))
+    gateway.after(seconds=15)
+    gateway.work()
+    assert money(order).authorised == ASKED
+    gateway.api.faults.clear()
+    gateway.after(hours=2)
+    gateway.work()
+    settle_due(now=gateway.at)
+    first.refresh_from_db()
+    stand = money(order)
+    assert (first.captured_paise, stand.paid, stand.captured, stand.due, stand.held) == (ASKED, 29_972, 29_972, 0, 0)
 
 
 def test_less_than_a_rupee_is_not_asked_for(gateway: ToyGateway) -> None:
