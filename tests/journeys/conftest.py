@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 
 import pytest
 import pytest_asyncio
 
 from sandbox.buyer import Buyer
-from tests.journeys.chargers import Charger
+from tests.journeys.chargers import OPERATOR, Charger
 from tests.journeys.hearing import Hearing
 from tests.journeys.stage import Stage, standing
 from tests.journeys.trip import Trip, offers_at
 
 NewTrip = Callable[..., Awaitable[Trip]]
+SetMoneyRules = Callable[..., Awaitable[None]]
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
@@ -60,3 +61,25 @@ async def other_buyer(stage: Stage) -> AsyncIterator[Buyer]:
     """A buyer app of its own."""
     async with stage.another_buyer() as buyer:
         yield buyer
+
+
+@pytest.fixture
+def taken_at_once(stage: Stage) -> Iterator[None]:
+    """The payment gateway's account takes every payment whole, whatever was asked."""
+    account = stage.network.payments.gateway.settings
+    account.captures_at_once = True
+    yield
+    account.captures_at_once = False
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def money_rules(stage: Stage) -> AsyncIterator[SetMoneyRules]:
+    """`await money_rules(approve_above_paise=…)`: what the operator decides about money, until the story ends."""
+    models = "from catalog.models import Operator; from orders.models import MoneyRules; "
+
+    async def decide(**rules: int) -> None:
+        whose = f"operator=Operator.objects.get(code={OPERATOR!r})"
+        await stage.operate(f"{models}MoneyRules.objects.update_or_create({whose}, defaults={rules!r})")
+
+    yield decide
+    await stage.operate(f"{models}MoneyRules.objects.all().delete()")

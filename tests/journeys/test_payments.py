@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 
 from sandbox.paying import pay
 from sandbox.payment_webhooks import Behaviour
+from sandbox.serving import utc_now
 from tests.journeys.trip import Trip, eventually, lines_of
 
 pytestmark = [
@@ -30,6 +32,11 @@ JOURNALS = """
 SELECT count(*) FROM orders_journal j JOIN orders_order o ON o.id = j.order_id WHERE o.transaction_id = %s
 """
 NEWS = "SELECT n.kind, n.state, n.deliveries FROM orders_paymentnews n WHERE n.names->>'payment_ref' = %s ORDER BY n.id"
+A_DAY_OLDER = """
+UPDATE orders_paymentnews SET received_at = received_at - interval '1 day',
+    happened_at = happened_at - interval '1 day', done_at = done_at - interval '1 day'
+WHERE names->>'payment_ref' = %s RETURNING id
+"""
 REFUSED = "SELECT coalesce(sum(count), 0) FROM orders_webhookrefusal"
 
 
@@ -109,6 +116,60 @@ async def test_news_told_twice_and_backwards_and_again_moves_money_once(trip: Tr
     seen = await eventually(news, lambda rows: [row[1] for row in rows] == ["done"], "the news looked into")
     assert seen[0][2] >= 4
     assert trip.stage.rows(JOURNALS, trip.transaction_id) == before
+
+
+async def replay(trip: Trip, payment: str, *, event_id: str = "") -> set[int]:
+    """Send every event about a payment once more, byte for byte; how the provider answered."""
+    webhooks = trip.stage.network.payments.webhooks
+    told = [event for event in webhooks.events if payment.encode() in event.body]
+    assert told
+    return {
+        await webhooks.send(event.body, signature=webhooks.sign(event.body), event_id=event_id or event.id)
+        for event in told
+    }
+
+
+async def test_news_replayed_a_day_later_moves_nothing(trip: Trip) -> None:
+    webhooks = trip.stage.network.payments.webhooks
+    webhooks.clock = lambda: datetime.now(UTC) - timedelta(hours=24, minutes=1)  # as late as a gateway repeats its news
+    try:
+        payment = await paid(trip)
+        await trip.answer(trip.buyer.cancel(trip.transaction_id))
+        await until(trip, "captured")
+        await webhooks.idle()
+    finally:
+        webhooks.clock = utc_now
+    first = await until_news(trip, payment, "done")
+    before = await asyncio.to_thread(trip.stage.rows, JOURNALS, trip.transaction_id)
+    await asyncio.to_thread(trip.stage.rows, A_DAY_OLDER, payment)
+    assert await replay(trip, payment) == {200}
+    assert await replay(trip, payment, event_id="evt-of-another-name") == {200}
+    again = await until_news(trip, payment, "done")
+    assert [(row[0], row[2]) for row in again] == [(row[0], row[2] + 2) for row in first]
+    assert await asyncio.to_thread(trip.stage.rows, JOURNALS, trip.transaction_id) == before
+    assert (await until(trip, "captured"))[3] == 14160  # 30 % of ₹472.00
+
+
+async def test_news_older_than_a_gateway_repeats_it_is_left_aside(trip: Trip) -> None:
+    webhooks = trip.stage.network.payments.webhooks
+    webhooks.clock = lambda: datetime.now(UTC) - timedelta(hours=25)
+    try:
+        payment = await paid(trip)
+        await webhooks.idle()
+    finally:
+        webhooks.clock = utc_now
+    before = await asyncio.to_thread(trip.stage.rows, JOURNALS, trip.transaction_id)
+    assert len(await until_news(trip, payment, "ignored")) == 1
+    assert await asyncio.to_thread(trip.stage.rows, JOURNALS, trip.transaction_id) == before
+
+
+async def until_news(trip: Trip, payment: str, state: str) -> list[tuple[Any, ...]]:
+    """The news of a payment, once each is in this state."""
+
+    async def look() -> list[tuple[Any, ...]]:
+        return await asyncio.to_thread(trip.stage.rows, NEWS, payment)
+
+    return await eventually(look, lambda seen: {row[1] for row in seen} == {state}, f"news that are {state}")
 
 
 async def test_forged_news_is_refused_counted_and_moves_nothing(trip: Trip) -> None:
