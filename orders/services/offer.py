@@ -111,16 +111,18 @@ def init_order(
     order = lock_transaction(bap_id, transaction_id)
     _refuse_promised(order)
     wanted = (operator_code, item_id, quantity_kind, quantity, evse_uid, starts_at, ends_at)
-    said = replace(said or Said(), gst_state=registered_state(str(billing.get("tax_id", ""))))
-    order, quote = _quoted(
-        order, Wish(*wanted, bap_id=bap_id, said=said), transaction_id=transaction_id, context=context, now=now
-    )
+    wish = Wish(*wanted, bap_id=bap_id, said=_with_tax_state(said, billing))
+    order, quote = _quoted(order, wish, transaction_id=transaction_id, context=context, now=now)
     _check_bookable(order, now=now)
     check_free(order, now=now)
     _save_initiated(order, now, billing=billing, customer=customer, context=context, may_redirect=may_redirect)
     _reserve(order, quote, now)
     _agree_payment(order, quote, collected_by=collector, kind=kind, finder_fee=finder_fee, now=now)
     return order
+
+
+def _with_tax_state(said: Said | None, billing: dict[str, Any]) -> Said:
+    return replace(said or Said(), gst_state=registered_state(str(billing.get("tax_id", ""))))
 
 
 def unchanged(order: Order, wish: Wish) -> bool:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from decimal import Decimal
+from functools import partial
 from typing import Any
 
 import pytest
@@ -119,15 +120,17 @@ async def at_gateway(trip: Trip, payment: str) -> list[tuple[int, str]]:
     return given_back(trip, payment)
 
 
+def is_failed(attempts: int, seen: list[tuple[Any, ...]]) -> bool:
+    return bool(seen[0][3:5] == ("failed", attempts))
+
+
 async def test_refund_the_gateway_fails_is_sent_again_and_arrives_once(trip: Trip, taken_at_once: None) -> None:
     payment = await paid_to_us(trip, "20")
     gateway(trip).fail_next("refund", RouteFault(n=1, status=503))
     gateway(trip).fail_next("refund", RouteFault(n=1, reset="after-commit"))
     await billed(trip)
     for attempts in (1, 2):
-        await eventually(
-            lambda: rows(trip, REFUNDS), lambda seen, n=attempts: seen[0][3:5] == ("failed", n), f"attempt {attempts}"
-        )
+        await eventually(partial(rows, trip, REFUNDS), partial(is_failed, attempts), f"attempt {attempts}")
         assert refund_tags((await trip.status()).order) == [("unused", "424.80", "sent")]
         await rows(trip, SOON)
     await until_refunds(trip, ("unused", 42480, "provider", "done"))

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
-from decimal import Decimal
 from io import StringIO
 from typing import Any
 
@@ -24,45 +23,14 @@ from orders.services import (
     complete_order,
     confirm_order,
     correct_bill,
-    mark_started,
     mark_starting,
     settle_with,
 )
 from orders.services.refunds import settle_order
 from tests.factories.orders import BAP, NOW, a_confirm, active_order, initiated_order
+from tests.orders.bookkeeping import ACTOR, ENDED, LATER, accounts, at_once, billed, sound
 
 pytestmark = pytest.mark.django_db
-
-LATER = NOW + timedelta(minutes=20)
-ENDED: dict[str, Any] = {"started_at": NOW, "ended_at": LATER, "now": LATER, "actor": "station"}
-ACTOR: dict[str, Any] = {"now": NOW, "actor": "test"}
-
-
-def billed(energy_wh: int = 8_000, **changes: Any) -> Order:
-    order = active_order(**changes)
-    mark_starting(order.pk, now=NOW, actor=BAP)
-    mark_started(order.pk, now=NOW, actor="station")
-    return complete_order(order.pk, energy_wh=energy_wh, reason="full", **ENDED)
-
-
-def at_once() -> None:
-    """Let the deferred constraints speak now instead of at the commit."""
-    with connection.cursor() as cursor:
-        cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
-        cursor.execute("SET CONSTRAINTS ALL DEFERRED")
-
-
-def accounts(order: Order) -> dict[str, int]:
-    found: dict[str, int] = {}
-    for account, paise in Posting.objects.filter(order=order).values_list("account", "paise"):
-        found[account] = found.get(account, 0) + paise
-    return {account: paise for account, paise in found.items() if paise}
-
-
-def sound(*orders: Order) -> bool:
-    at_once()
-    check = check_books(now=LATER + timedelta(hours=1), whole=True)
-    return check is not None and check.breaks == 0 and check.orders >= len(orders)
 
 
 @transaction.atomic
@@ -256,62 +224,6 @@ def test_buyer_app_that_collects_late_owes_it_instead_of_the_customer() -> None:
     with pytest.raises(DomainError) as caught:
         collected_late(initiated_order().pk, reference="UPI9", now=LATER, actor="staff:x")
     assert caught.value.code == "payment-kind"
-    assert sound(order)
-
-
-def test_finder_fee_is_kept_from_the_settlement() -> None:
-    order = billed(finder_fee=("percent", Decimal("2.5")))
-    # 2.5 % of the bill of 193.52, half to even
-    assert accounts(order)["finder-fee"] == 484
-    assert accounts(order)["settlement-payable"] == -484
-    until = LATER + timedelta(days=1)
-    settle_with(order.operator, BAP, paise=18_868, reference="UTR2", until=until, now=until, actor="staff:x")
-    assert balance(order.operator_id, BAP, Account.BAP) == 0
-    assert balance(order.operator_id, BAP, Account.SETTLEMENT) == 0
-    assert sound(order)
-
-
-def test_finder_fee_follows_a_corrected_bill_by_adjusting_entries() -> None:
-    order = billed(finder_fee=("percent", Decimal("2.5")))
-    for _ in range(2):
-        correct_bill(order.pk, energy_wh=6_000, reason="late meter", **ENDED)
-    # 6 kWh: 128.00 + 23.04 of tax
-    assert accounts(order)["finder-fee"] == 378
-    correct_bill(order.pk, energy_wh=0, reason="late meter", **ENDED)
-    correct_bill(order.pk, energy_wh=8_000, reason="late meter", **ENDED)
-    # What was refunded meanwhile is owed again.
-    assert "finder-fee" not in accounts(order)
-    collected_late(order.pk, reference="UPI9", now=LATER, actor="staff:x")
-    fees = Journal.objects.filter(order=order, postings__account=Account.FINDER_FEE).order_by("pk")
-    paise = Posting.objects.filter(journal__in=fees, account=Account.FINDER_FEE).order_by("journal_id")
-    assert list(fees.values_list("kind", flat=True)) == ["fee", "adjustment", "adjustment", "adjustment"]
-    assert list(paise.values_list("paise", flat=True)) == [484, -106, -378, 484]
-    assert sound(order)
-
-
-def test_finder_fee_waits_until_the_bill_is_paid() -> None:
-    order = billed(10_100, finder_fee=("percent", Decimal(10)))
-    assert "finder-fee" not in accounts(order)
-    collected_late(order.pk, reference="UPI9", now=LATER, actor="staff:x")
-    # of 201.80 + 36.32
-    assert accounts(order)["finder-fee"] == 2_381
-    assert sound(order)
-
-
-def test_finder_fee_of_an_amount_is_never_above_the_bill() -> None:
-    order = billed(100, finder_fee=("amount", Decimal("23.60")))
-    # 0.1 kWh: 21.80 + 3.92
-    assert accounts(order)["finder-fee"] == 2_360
-    correct_bill(order.pk, energy_wh=0, reason="late meter", **ENDED)
-    assert "finder-fee" not in accounts(order)
-    assert sound(order)
-
-
-def test_cancellation_earns_the_finder_nothing() -> None:
-    order = active_order(finder_fee=("percent", Decimal(5)))
-    cancel_order(order_id=order.pk, by="CONSUMER", reason_id="5", now=LATER, actor=BAP)
-    assert purse(order).captured > 0
-    assert "finder-fee" not in accounts(order)
     assert sound(order)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import string
 import threading
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -12,69 +11,25 @@ import pytest
 from django.db import IntegrityError, connection, transaction
 from django.db.models import Sum
 
-from catalog.models import Connector, Operator
-from core.errors import NotAllowed
 from orders.balances import income
-from orders.changes import Who
-from orders.models import Account, Invoice, InvoiceSeries, Order, PaperKind, Quote, Refund
+from orders.models import Invoice, InvoiceSeries, Order, PaperKind, Quote, Refund
 from orders.numbering import financial_year, paper_number, year_text
 from orders.services import (
     cancel_order,
-    change_billing,
-    complete_order,
-    confirm_order,
-    init_order,
-    mark_started,
-    select_offer,
 )
 from orders.services.adjusting import correct_bill
 from orders.services.auditing import check_books
-from orders.services.invoices import all_gaps, gaps, issue_credit_note, issue_paper, notes_due
+from orders.services.invoices import all_gaps, gaps, issue_paper, notes_due
 from orders.services.refunds import approve_refund, ask_refund, finish_refund
 from tests.factories.orders import (
-    BAP,
-    BILLING,
     NOW,
-    a_confirm,
-    a_wish,
     active_order,
-    an_init,
     connector_on_sale,
 )
+from tests.orders.invoicing import GSTIN, billed, papered, papers, registered
 
-GSTIN = "29AAGCB7383J1Z4"
 MUMBAI = "27AAGCB7383J1Z8"
-DIGITS = string.digits + string.ascii_uppercase
 K = PaperKind
-
-
-def registered(connector: Connector, *, state: str = "Karnataka") -> Connector:
-    """The connector of an operator registered in Karnataka, at a station in `state`."""
-    operator = connector.evse.station.operator
-    Operator.objects.filter(pk=operator.pk).update(
-        gstin=GSTIN, state_code="29", legal_name="Example Charging Private Limited", address="1 MG Road, Bengaluru",
-        invoice_prefix=DIGITS[operator.pk // 36 % 36] + DIGITS[operator.pk % 36],
-    )  # fmt: skip
-    connector.evse.station.state = state
-    connector.evse.station.save()
-    return Connector.objects.select_related("evse__station__operator", "tariff").get(pk=connector.pk)
-
-
-def billed(order: Order | None = None, *, energy_wh: int = 8_000, at: datetime = NOW, **changes: Any) -> Order:
-    order = order or active_order(now=at, **changes)
-    begin, end = at, at + timedelta(minutes=20)
-    mark_started(order.pk, now=begin, actor="test")
-    return complete_order(
-        order.pk, energy_wh=energy_wh, started_at=begin, ended_at=end, now=end, reason="done", actor="test"
-    )
-
-
-def papers(order: Order) -> list[Invoice]:
-    return list(Invoice.objects.filter(order=order).order_by("pk"))
-
-
-def papered(order: Order) -> int:
-    return sum(-p.total_paise if p.kind == K.CREDIT_NOTE else p.total_paise for p in papers(order))
 
 
 @pytest.mark.parametrize(
@@ -128,82 +83,6 @@ def test_bill_becomes_an_invoice_with_the_lines_of_the_bill() -> None:
     assert paper.place == {"state": "Karnataka", "code": "29"}
     assert paper.recipient["name"] == "Test Driver"
     assert paper.facts["order"] == order.code
-
-
-@pytest.mark.django_db
-def test_invoice_within_the_state_has_two_equal_taxes_and_across_one() -> None:
-    within = billed(active_order(registered(connector_on_sale())))
-    across = billed(active_order(registered(connector_on_sale(), state="Tamil Nadu")))
-    here, there = papers(within)[0], papers(across)[0]
-    assert [(tax["code"], tax["percent"]) for tax in here.taxes] == [("CGST", "9"), ("SGST", "9")]
-    assert here.taxes[0]["paise"] == here.taxes[1]["paise"]
-    assert [(tax["code"], tax["percent"]) for tax in there.taxes] == [("IGST", "18")]
-    assert there.place == {"state": "Tamil Nadu", "code": "33"}
-
-
-@pytest.mark.django_db
-def test_papers_name_the_code_of_the_day_of_the_quote() -> None:
-    connector = registered(connector_on_sale())
-    rates = [{"percent": "18", "sac": "998719", "from": "2026-01-01"}]
-    Operator.objects.filter(pk=connector.evse.station.operator_id).update(gst_rates=rates)
-    order = billed(active_order(Connector.objects.get(pk=connector.pk)))
-    Operator.objects.filter(pk=order.operator_id).update(sac="998700", gst_rates=[])
-    correct_bill(
-        order.pk, energy_wh=7_000, started_at=NOW, ended_at=NOW + timedelta(minutes=20),
-        now=NOW + timedelta(days=1), actor="test", reason="late meter",
-    )  # fmt: skip
-    assert {line["sac"] for paper in papers(order) for line in paper.lines} == {"998719"}
-    refund = ask_refund(order.pk, 5_000, cause="slow", now=NOW, actor="staff:x")
-    note = issue_credit_note(refund, now=NOW)
-    assert note is not None
-    assert [line["sac"] for line in note.lines] == ["998719"]
-
-
-@pytest.mark.django_db
-def test_payer_registered_in_another_state_is_supplied_there() -> None:
-    connector = registered(connector_on_sale())
-    draft = select_offer(**a_wish(connector))
-    wish = an_init(connector, transaction_id=draft.transaction_id, billing={**BILLING, "tax_id": MUMBAI.lower()})
-    order = confirm_order(**a_confirm(init_order(**wish)))
-    assert order.billing["tax_id"] == MUMBAI.lower()
-    (paper,) = papers(billed(order))
-    assert [(tax["code"], tax["percent"]) for tax in paper.taxes] == [("IGST", "18")]
-    assert paper.place == {"state": "Maharashtra", "code": "27"}
-    assert income(order).get("igst") == paper.taxes[0]["paise"]
-    here = billed(active_order(connector, billing={**BILLING, "tax_id": GSTIN}))
-    assert [tax["code"] for tax in papers(here)[0].taxes] == ["CGST", "SGST"]
-
-
-@pytest.mark.django_db
-def test_payer_without_a_true_gstin_is_supplied_at_the_station() -> None:
-    wrong = MUMBAI[:-1] + ("A" if MUMBAI[-1] != "A" else "B")
-    order = billed(active_order(registered(connector_on_sale()), billing={**BILLING, "tax_id": wrong}))
-    assert papers(order)[0].place["code"] == "29"
-
-
-@pytest.mark.django_db
-@pytest.mark.parametrize(("quoted", "now"), [("", MUMBAI), (MUMBAI, GSTIN)])
-def test_another_state_after_the_quote_is_refused(quoted: str, now: str) -> None:
-    connector = registered(connector_on_sale())
-    before, after = ({**BILLING, **({"tax_id": number} if number else {})} for number in (quoted, now))
-    order = init_order(**an_init(connector, billing=before))
-    with pytest.raises(NotAllowed, match="the tax was quoted for"):
-        confirm_order(**a_confirm(order, billing=after))
-    order = confirm_order(**a_confirm(order, billing=before))
-    with pytest.raises(NotAllowed, match="the tax was quoted for"):
-        change_billing(order.pk, who=Who.BUYER, billing={"tax_id": now}, now=NOW, actor=BAP)
-    init_order(**an_init(connector_on_sale(), billing=after))
-
-
-@pytest.mark.django_db
-def test_taxes_are_those_of_the_books() -> None:
-    order = billed(active_order(registered(connector_on_sale())), energy_wh=7_777)
-    (paper,) = papers(order)
-    parts = income(order)
-    assert {tax["code"].lower(): tax["paise"] for tax in paper.taxes} == {
-        code: parts[code] for code in ("cgst", "sgst") if code in parts
-    }
-    assert paper.taxable_paise == parts[Account.REVENUE]
 
 
 @pytest.mark.django_db

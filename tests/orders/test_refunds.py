@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -14,29 +14,20 @@ from django.db import IntegrityError, connections, transaction
 from core.errors import DomainError, PaymentError
 from orders.balances import Purse, purse
 from orders.models import (
-    CancellationRule,
-    Deadline,
     Journal,
     MoneyRules,
-    Order,
     Payment,
-    Quote,
     Refund,
-    ReservationRules,
 )
-from orders.payments.base import Ask, Link, News, Received, Refunded
+from orders.payments.base import Refunded
 from orders.services import (
     approve_refund,
     ask_refund,
     books,
-    cancel_order,
     check_books,
     complete_order,
-    confirm_order,
     correct_bill,
-    deadlines_due,
     decline_refund,
-    energy_due,
     expire_due,
     finish_refund,
     mark_starting,
@@ -46,75 +37,11 @@ from orders.services import (
 )
 from orders.services.returning import MOST_ATTEMPTS
 from orders.states import REFUND_MOVES
-from tests.factories.orders import BAP, NOW, a_confirm, active_order, connector_on_sale, initiated_order
+from tests.factories.orders import BAP, NOW, active_order, initiated_order
+from tests.orders.refunding import ENDED, LATER, STAFF, Bank, billed, only, send, sound
 from tests.orders.refusals import refusal
 
 pytestmark = pytest.mark.django_db
-
-LATER = NOW + timedelta(minutes=20)
-ENDED: dict[str, Any] = {"started_at": NOW, "ended_at": LATER, "now": LATER, "actor": "station"}
-STAFF: dict[str, Any] = {"now": LATER, "actor": "staff:x"}
-
-
-class Bank:
-    """A payment provider as the contract has it: `answers` are given in turn, the last one for ever."""
-
-    name = account = "bank"
-    can_hold = can_capture_part = can_fetch = True
-
-    def __init__(self, *answers: Refunded | PaymentError) -> None:
-        self.answers = list(answers) or [Refunded("rfnd_1", 4_248, done=True)]
-        self.asked: list[tuple[str, int, str]] = []
-
-    def refund(self, payment_ref: str, paise: int, *, key: str, again: bool = False) -> Refunded:
-        self.asked.append((payment_ref, paise, key))
-        answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
-        if isinstance(answer, PaymentError):
-            raise answer
-        return answer
-
-    def create(self, ask: Ask) -> Link:
-        raise NotImplementedError
-
-    def fetch(self, link_ref: str) -> Received:
-        raise NotImplementedError
-
-    def cancel(self, link_ref: str) -> None:
-        raise NotImplementedError
-
-    def locate(self, news: News) -> str:
-        raise NotImplementedError
-
-    def capture(self, payment_ref: str, paise: int, currency: str) -> Received:
-        raise NotImplementedError
-
-    def parse_webhook(self, raw: bytes, headers: Mapping[str, str]) -> News:
-        raise NotImplementedError
-
-
-def billed(energy_wh: int = 8_000, *, ours: bool = False, **changes: Any) -> Order:
-    collected: dict[str, Any] = {"collected_by": "BPP"} if ours else {}
-    order = initiated_order(**collected, **changes)
-    order = confirmed(order, ours=ours)
-    mark_starting(order.pk, now=NOW, actor=BAP)
-    return complete_order(order.pk, energy_wh=energy_wh, reason="full", **ENDED)
-
-
-def confirmed(order: Order, *, ours: bool) -> Order:
-    return confirm_order(**a_confirm(order, reference="pay_1" if ours else ""))
-
-
-def only(order: Order) -> Refund:
-    return Refund.objects.get(order=order)
-
-
-def send(bank: Bank, now: datetime = LATER) -> int:
-    return refunds_due(now=now, find=lambda _: bank)
-
-
-def sound() -> bool:
-    check = check_books(now=LATER + timedelta(days=30), whole=True)
-    return check is not None and check.findings == []
 
 
 def test_unused_prepayment_is_a_debt_the_buyer_app_was_told_of() -> None:
@@ -221,55 +148,6 @@ def test_refund_above_the_operators_limit_waits_for_approval() -> None:
     assert sound()
 
 
-def test_goodwill_is_given_once_for_each_cause_and_no_more_than_was_earned() -> None:
-    order = billed()
-    first = ask_refund(order.pk, 1_000, cause="ticket 7", **STAFF)
-    assert ask_refund(order.pk, 1_000, cause="ticket 7", **STAFF) == first
-    assert purse(order) == Purse(paid=23_600, captured=18_352, refunded=5_248)
-    assert refusal(ask_refund, order.pk, 18_353, cause="ticket 8", **STAFF) == "refund-amount"
-    assert refusal(ask_refund, order.pk, 0, cause="ticket 8", **STAFF) == "refund-amount"
-    assert refusal(ask_refund, active_order().pk, 1, cause="ticket 9", **STAFF) == "not-in-this-state"
-    assert sound()
-
-
-def test_goodwill_that_is_declined_stays_with_the_operator() -> None:
-    order = billed()
-    MoneyRules.objects.create(operator=order.operator, approve_above_paise=0)
-    refund = ask_refund(order.pk, 1_000, cause="ticket 7", **STAFF)
-    assert refusal(decline_refund, refund.pk, text=" ", **STAFF) == "reason-unknown"
-    decline_refund(refund.pk, text="charged as agreed", **STAFF)
-    assert purse(order) == Purse(paid=23_600, captured=19_352, refunded=4_248)
-    assert refusal(approve_refund, 0, **STAFF) == "refund-unknown"
-    assert sound()
-
-
-@pytest.mark.parametrize("first", [0, 1])
-def test_goodwill_out_of_two_payments_may_be_declined_part_by_part(first: int) -> None:
-    order = billed(10_000)
-    correct_bill(order.pk, energy_wh=12_000, reason="late meter", **ENDED)
-    books.captured(order, 4_248, reference="pay_2", now=LATER, actor="provider")
-    settle_due(now=LATER)
-    MoneyRules.objects.create(operator=order.operator, approve_above_paise=0)
-    ask_refund(order.pk, 10_000, cause="ticket 7", **STAFF)
-    parts = list(order.refunds.order_by("number"))
-    assert [(part.cause, part.paise) for part in parts] == [("ticket 7", 4_248), ("ticket 7 (2)", 5_752)]
-    kept = parts.pop(1 - first)
-    decline_refund(parts[0].pk, text="charged as agreed", **STAFF)
-    assert purse(order) == Purse(paid=27_848, captured=27_848 - kept.paise, refunded=kept.paise)
-    decline_refund(kept.pk, text="charged as agreed", **STAFF)
-    assert purse(order) == Purse(paid=27_848, captured=27_848)
-    assert sound()
-
-
-def test_meter_corrected_after_goodwill_returns_no_more_than_was_paid() -> None:
-    order = billed(10_000)
-    ask_refund(order.pk, 20_000, cause="ticket 7", **STAFF)
-    correct_bill(order.pk, energy_wh=1_000, reason="late meter", **ENDED)
-    # 1 kWh costs 44.84; 200.00 of 236.00 went back as goodwill, so that 36.00 remain to be returned
-    assert purse(order) == Purse(paid=23_600, refunded=23_600)
-    assert sound()
-
-
 def test_late_meter_takes_back_a_refund_that_nobody_has_sent() -> None:
     order = billed(ours=True)
     correct_bill(order.pk, energy_wh=9_000, reason="late meter", **ENDED)
@@ -287,74 +165,6 @@ def test_late_meter_does_not_touch_a_refund_that_is_on_its_way() -> None:
     correct_bill(order.pk, energy_wh=9_000, reason="late meter", **ENDED)
     assert purse(order) == Purse(paid=23_600, captured=19_352, refunded=4_248, due=2_124, returned=4_248)
     assert sound()
-
-
-def test_paid_order_without_energy_is_refunded_without_anyone_asking() -> None:
-    order = active_order()
-    assert energy_due(now=NOW + timedelta(minutes=59)) == 0
-    assert energy_due(now=NOW + timedelta(minutes=61)) == 1
-    order.refresh_from_db()
-    assert (order.state, order.cancellation["reason_id"], only(order).reason) == ("cancelled", "no-energy", "no-energy")
-    assert purse(order) == Purse(paid=23_600, refunded=23_600)
-    assert sound()
-
-
-def test_operator_may_give_up_on_energy_sooner() -> None:
-    order = active_order()
-    MoneyRules.objects.create(operator=order.operator, energy_within_s=60)
-    active_order()
-    assert energy_due(now=NOW + timedelta(minutes=2)) == 1
-
-
-def test_one_order_that_cannot_be_cancelled_holds_up_no_other() -> None:
-    broken, sound_one = active_order(), active_order()
-    Quote.objects.filter(order=broken).update(lines=[{"paise": 23_600}])
-    assert energy_due(now=NOW + timedelta(minutes=61), limit=1) == 1
-    sound_one.refresh_from_db()
-    assert sound_one.state == "cancelled"
-
-
-def test_booked_time_is_left_to_the_no_show() -> None:
-    begins = NOW + timedelta(hours=3)
-    order = active_order(starts_at=begins, ends_at=begins + timedelta(hours=1))
-    assert energy_due(now=begins + timedelta(hours=9)) == 0
-    Deadline.objects.filter(order=order).update(done_at=begins)
-    assert energy_due(now=begins + timedelta(minutes=90)) == 0
-    assert energy_due(now=begins + timedelta(minutes=121)) == 1
-
-
-@pytest.mark.parametrize("sweeps", [(energy_due, deadlines_due), (deadlines_due, energy_due)])
-@pytest.mark.parametrize(("no_show_after_s", "reason"), [(3_600, "no-energy"), (3_599, "no-show")])
-def test_paid_order_without_energy_ends_the_same_whichever_sweep_comes_first(
-    sweeps: tuple[Callable[..., int], ...], no_show_after_s: int, reason: str
-) -> None:
-    connector = connector_on_sale()
-    ReservationRules.objects.create(operator=connector.evse.station.operator, no_show_after_s=no_show_after_s)
-    order = active_order(connector)
-    for sweep in sweeps:
-        sweep(now=NOW + timedelta(hours=2))
-    order.refresh_from_db()
-    assert order.cancellation["reason_id"] == reason
-    assert purse(order).refunded == (23_600 if reason == "no-energy" else 16_520)
-
-
-@pytest.mark.parametrize(("state", "days"), [("payment-completed", 2), ("charging-started", 5)])
-def test_refund_of_a_cancelled_order_comes_as_soon_as_its_terms_say(state: str, days: int) -> None:
-    connector = connector_on_sale()
-    CancellationRule.objects.create(
-        operator=connector.evse.station.operator, state=state, fee_percent=10, refund_within_s=2 * 86_400
-    )
-    order = active_order(connector)
-    cancel_order(order_id=order.pk, by="CONSUMER", now=NOW, actor=BAP)
-    assert only(order).deadline_at == NOW + timedelta(days=days)
-
-
-def test_driver_who_has_not_paid_is_a_no_show() -> None:
-    order = confirm_order(**a_confirm(initiated_order(payment_type="ON-FULFILLMENT"), payment_status="NOT-PAID"))
-    assert energy_due(now=NOW + timedelta(hours=2)) == 0
-    assert deadlines_due(now=NOW + timedelta(hours=2)) == 1
-    order.refresh_from_db()
-    assert order.fulfillment == "no-show"
 
 
 def test_money_for_an_order_nobody_confirmed_goes_back() -> None:
