@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 from decimal import Decimal
-from functools import partial
 from typing import Any
 
 import pytest
@@ -120,22 +119,24 @@ async def at_gateway(trip: Trip, payment: str) -> list[tuple[int, str]]:
     return given_back(trip, payment)
 
 
-def is_failed(attempts: int, seen: list[tuple[Any, ...]]) -> bool:
-    return bool(seen[0][3:5] == ("failed", attempts))
-
-
 async def test_refund_the_gateway_fails_is_sent_again_and_arrives_once(trip: Trip, taken_at_once: None) -> None:
     payment = await paid_to_us(trip, "20")
     gateway(trip).fail_next("refund", RouteFault(n=1, status=503))
     gateway(trip).fail_next("refund", RouteFault(n=1, reset="after-commit"))
     await billed(trip)
     for attempts in (1, 2):
-        await eventually(partial(rows, trip, REFUNDS), partial(is_failed, attempts), f"attempt {attempts}")
+        await until_failed(trip, attempts)
         assert refund_tags((await trip.status()).order) == [("unused", "424.80", "sent")]
         await rows(trip, SOON)
     await until_refunds(trip, ("unused", 42480, "provider", "done"))
     assert given_back(trip, payment) == [(42480, "processed")]
     assert await books(trip) == EARNED | {"cash": 9440}
+
+
+async def until_failed(trip: Trip, attempts: int) -> None:
+    """Wait until the order's refund has failed so often."""
+    wanted = ("failed", attempts)
+    await eventually(lambda: rows(trip, REFUNDS), lambda seen: seen[0][3:5] == wanted, f"refund {wanted}")
 
 
 async def test_refund_that_fails_for_good_goes_to_a_person_who_sends_it_again(trip: Trip, taken_at_once: None) -> None:
