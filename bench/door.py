@@ -158,9 +158,17 @@ def cpu_s(pids: list[int]) -> float:
 def _thread_s(thread: Path) -> float:
     try:
         return int((thread / "schedstat").read_text().split()[0]) / 1e9
-    except FileNotFoundError:
+    except (FileNotFoundError, ProcessLookupError):
+        # This kernel does not count so finely, or the thread has just ended.
+        return _ticks_s(thread)
+
+
+def _ticks_s(thread: Path) -> float:
+    try:
         fields = (thread / "stat").read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) * TICK_S
+    except (FileNotFoundError, ProcessLookupError):
+        return 0.0
+    return (int(fields[11]) + int(fields[12])) * TICK_S
 
 
 def backends(name: str) -> list[int]:
