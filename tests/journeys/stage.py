@@ -27,7 +27,7 @@ from tests.journeys.hearing import Hearing
 from tests.verify.rig import BPP_ID, Rig, free_port
 
 TIME_SCALE = 120.0  # 30 kW deliver 1 kWh each second
-STATIONS = 90
+STATIONS = 200  # more than there are stories; each uses its own
 FIRST_REDIS_DATABASE, REDIS_DATABASES = 8, 8
 PROCESSES = ("web", "worker", "beat")
 
@@ -53,7 +53,9 @@ class Stage:
         return Peer(BPP_ID, self.rig.beckn)
 
     def charger(self) -> Charger:
-        return next(self.unused)
+        found = next(self.unused, None)
+        assert found, f"all {STATIONS} stations are used; raise STATIONS"
+        return found
 
     @asynccontextmanager
     async def another_buyer(self) -> AsyncIterator[Buyer]:
