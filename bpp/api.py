@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from django.utils import timezone
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
@@ -17,7 +18,7 @@ from bpp import acts, outbox
 from bpp.conversations import inbox_of, outbox_of
 from bpp.models import DeliveryAttempt, InboxMessage, OutboxMessage
 from catalog import api as catalog
-from catalog.scoping import TenantPermission, TenantViewSet, actor_of, now
+from catalog.scoping import TenantPermission, TenantViewSet, actor_of
 from catalog.tenancy import Area, reach_of
 from fulfillment import rest as fulfillment
 from fulfillment import services as sessions
@@ -93,7 +94,7 @@ class OrderViewSet(orders.OrderViewSet):
             order.pk,
             reason_id=said.validated_data.get("reason", ""),
             text=said.validated_data["text"],
-            now=now(),
+            now=timezone.now(),
             actor=actor_of(request),
         )
         return self.changed(order)
@@ -102,7 +103,7 @@ class OrderViewSet(orders.OrderViewSet):
     @action(detail=True, methods=["post"])
     def stop(self, request: Request, pk: str | None = None) -> Response:
         order = self.get_object()
-        sessions.request_stop(order.pk, now(), reason="operator", actor=actor_of(request))
+        sessions.request_stop(order.pk, timezone.now(), reason="operator", actor=actor_of(request))
         return self.changed(order)
 
 
@@ -133,14 +134,14 @@ class OutboxViewSet(TenantViewSet):
     @action(detail=True, methods=["post"])
     def resend(self, request: Request, pk: str | None = None) -> Response:
         message = self.get_object()
-        outbox.resend(message.pk, now=now(), actor=actor_of(request))
+        outbox.resend(message.pk, now=timezone.now(), actor=actor_of(request))
         return self.changed(message)
 
     @extend_schema(request=None, responses=OutboxSerializer)
     @action(detail=True, methods=["post"])
     def revive(self, request: Request, pk: str | None = None) -> Response:
         message = self.get_object()
-        outbox.revive([message.pk], now=now(), actor=actor_of(request))
+        outbox.revive([message.pk], now=timezone.now(), actor=actor_of(request))
         return self.changed(message)
 
 

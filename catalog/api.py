@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from django.utils import timezone
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
 from rest_framework.decorators import action
@@ -12,7 +13,7 @@ from rest_framework.response import Response
 
 from catalog import services
 from catalog.models import Connector, Evse, Station, Tariff
-from catalog.scoping import TenantViewSet, now
+from catalog.scoping import TenantViewSet
 
 if TYPE_CHECKING:
     StationBase = serializers.ModelSerializer[Station]
@@ -110,7 +111,7 @@ class EvseViewSet(TenantViewSet):
         evse = self.get_object()
         wanted = EvseStatusSerializer(data=request.data)
         wanted.is_valid(raise_exception=True)
-        services.set_evse_status(evse, wanted.validated_data["status"], now())
+        services.set_evse_status(evse, wanted.validated_data["status"], timezone.now())
         return self.changed(evse)
 
 

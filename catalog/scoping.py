@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from django.core.exceptions import ValidationError as DjangoValidationError
 from django.db.models import Model, QuerySet
-from django.utils import timezone
 from rest_framework import exceptions, mixins, viewsets
 from rest_framework.filters import BaseFilterBackend
 from rest_framework.permissions import BasePermission
@@ -93,9 +92,6 @@ def refused(refusal: DomainError) -> Response:
 def actor_of(request: Request) -> str:
     """How a person is named in events."""
     return f"staff:{request.user.get_username()}"
-
-
-now = timezone.now
 
 
 def _area(view: APIView) -> Area:

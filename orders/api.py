@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from django.http import HttpResponse
+from django.utils import timezone
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
@@ -14,7 +15,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from catalog.scoping import TenantViewSet, now, refused
+from catalog.scoping import TenantViewSet, refused
 from catalog.tenancy import Area, reach_of
 from core.errors import DomainError
 from orders.filing import handed_out
@@ -126,7 +127,9 @@ class QuotePreviewView(APIView):
         asked.is_valid(raise_exception=True)
         reach = reach_of(request.user)
         try:
-            made = preview(asked.wish(), operator_ids=None if reach.everything else frozenset(reach.roles), now=now())
+            made = preview(
+                asked.wish(), operator_ids=None if reach.everything else frozenset(reach.roles), now=timezone.now()
+            )
         except DomainError as refusal:
             return refused(refusal)
         return Response(made.row())

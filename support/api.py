@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from django.utils import timezone
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
 from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from catalog.scoping import TenantViewSet, actor_of, now
+from catalog.scoping import TenantViewSet, actor_of
 from catalog.tenancy import Area
 from support import services
 from support.models import Rating, Ticket
@@ -76,7 +77,7 @@ class TicketViewSet(TenantViewSet):
         ticket = self.get_object()
         said = AnswerSerializer(data=request.data)
         said.is_valid(raise_exception=True)
-        services.answer_ticket(ticket.pk, text=said.validated_data["text"], actor=actor_of(request), now=now())
+        services.answer_ticket(ticket.pk, text=said.validated_data["text"], actor=actor_of(request), now=timezone.now())
         return self.changed(ticket)
 
     @extend_schema(request=ClosingSerializer, responses=TicketSerializer)
@@ -85,5 +86,5 @@ class TicketViewSet(TenantViewSet):
         ticket = self.get_object()
         said = ClosingSerializer(data=request.data)
         said.is_valid(raise_exception=True)
-        services.close_ticket(ticket.pk, actor=actor_of(request), now=now(), text=said.validated_data["text"])
+        services.close_ticket(ticket.pk, actor=actor_of(request), now=timezone.now(), text=said.validated_data["text"])
         return self.changed(ticket)

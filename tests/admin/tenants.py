@@ -18,6 +18,7 @@ from orders.models import (
     Collection,
     Consent,
     CouponUse,
+    Deadline,
     MoneyRules,
     Order,
     Overlay,
@@ -92,13 +93,14 @@ def _contract(order: Order, word: str, now: datetime) -> list[Model]:
     consent = Consent.objects.create(
         order=order, terms=terms, sha256=terms.sha256, at=now, channel="form", bap_id=order.bap_id
     )
-    return [terms, draft, consent, *_paid(order, word, now), *_booked(order, word, now), *_ruled(order)]
+    return [terms, draft, consent, *_paid(order, word, now), *_booked(order, word, now), *_ruled(order, now)]
 
 
-def _ruled(order: Order) -> list[Model]:
+def _ruled(order: Order, now: datetime) -> list[Model]:
     rules = ReservationRules.objects.create(operator=order.operator, station=order.connector.evse.station)
     fee = CancellationRule.objects.create(operator=order.operator, fee_percent=10)
-    return [rules, fee, *order.deadlines.all()]
+    due = Deadline.objects.create(order=order, kind=Deadline.Kind.REMINDER, at=now)
+    return [rules, fee, due]
 
 
 def _booked(order: Order, word: str, now: datetime) -> list[Model]:
