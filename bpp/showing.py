@@ -29,7 +29,6 @@ F = Order.Fulfillment
 REFUND_WORDS = {state: state for state in ("requested", "approved", "sent", "done")}
 RUNNING = {F.CHARGING_STARTED, F.CHARGING_PAUSED, F.CHARGING_RESUMED, F.CHARGING_ENDING}
 STARTED = RUNNING | {F.CHARGING_ENDED}
-OFFLINE = {Evse.Status.FAULTED, Evse.Status.UNAVAILABLE}
 
 
 def order_view(order: Order, *, now: datetime, quote: Quote | None = None) -> replies.OrderView:
@@ -85,7 +84,7 @@ def plug(connector: Connector, *, price: Money, availability: str) -> replies.Pl
         price_per_kwh=price,
         green=bool(connector.tariff and connector.tariff.green),
         charger=replies.Charger(
-            evse.uid, str(evse), evse.manufacturer, evse.status not in OFFLINE, place(evse.station)
+            evse.uid, str(evse), evse.manufacturer, evse.status not in Evse.OUT_OF_SERVICE, place(evse.station)
         ),
         provider=provider(evse.station.operator),
     )

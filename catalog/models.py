@@ -227,6 +227,8 @@ class Evse(models.Model):
         UNAVAILABLE = "unavailable", "Unavailable"
         FAULTED = "faulted", "Faulted"
 
+    OUT_OF_SERVICE = (Status.FAULTED, Status.UNAVAILABLE)
+
     station = models.ForeignKey(Station, on_delete=models.CASCADE, related_name="evses")
     uid = models.CharField(max_length=64, unique=True, validators=[CODE], help_text="EVSE id, e.g. IN*VBZ*E0001")
     slot_number = models.PositiveSmallIntegerField(validators=[MinValueValidator(1)])

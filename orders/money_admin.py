@@ -23,7 +23,6 @@ from orders.services.clearing import collected_late
 from orders.services.refunds import approve_refund, ask_refund, decline_refund, finish_refund, retry_refund
 
 S = Refund.State
-CLOSED = (Order.State.COMPLETE, Order.State.CANCELLED)
 REFUND_TONES = {
     S.REQUESTED: "warning",
     S.APPROVED: "primary",
@@ -123,7 +122,7 @@ ORDER_DEEDS = (
         "The buyer app collected it",
         "Did the buyer app collect what this order still owes? It becomes its debt to you.",
         _collected,
-        when=lambda row: row.state in CLOSED and purse(row).due > 0,
+        when=lambda row: row.state in Order.BILLED and purse(row).due > 0,
         form=ReferenceForm,
         icon="payments",
     ),
@@ -132,7 +131,7 @@ ORDER_DEEDS = (
         "Refund as goodwill",
         "Give part of what was charged back? The tax on it stays due.",
         _goodwill,
-        when=lambda row: row.state in CLOSED,
+        when=lambda row: row.state in Order.BILLED,
         form=GoodwillForm,
         icon="volunteer_activism",
         fields={"refund.paise": "rupees"},

@@ -27,7 +27,8 @@ from orders.services import Said, Wish
 from orders.services.amount import QUANTITY_PATH
 from orders.services.overlaying import OFFERS_PATH
 from orders.services.preview import Preview, preview
-from orders.services.wish import ITEM_PATH, WINDOW_PATH
+from orders.services.rules import WINDOW_PATH
+from orders.services.wish import ITEM_PATH
 
 OPERATOR_PATH = "evse__station__operator"
 MOST_CONNECTORS = 200

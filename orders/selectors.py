@@ -20,7 +20,6 @@ from orders.balances import purse
 from orders.models import Order, Quote, Reservation
 from orders.pricing import Line, MeterPoint, Price, price, reservation, session_segments, terms_from, time_for_energy
 
-LIVE = (Reservation.State.HELD, Reservation.State.CONFIRMED, Reservation.State.ACTIVE)
 EARTH_RADIUS_M = 6_371_008.8
 NEARBY_M = 10_000.0
 NEARBY_DEGREES = 0.1
@@ -231,7 +230,9 @@ def _distance_m(one: Connector, other: Connector) -> float:
 
 def _standing(now: datetime) -> QuerySet[Reservation]:
     """Live promises, without holds that ran out and wait to be swept."""
-    return Reservation.objects.filter(state__in=LIVE).exclude(state=Reservation.State.HELD, held_until__lte=now)
+    return Reservation.objects.filter(state__in=Reservation.LIVE).exclude(
+        state=Reservation.State.HELD, held_until__lte=now
+    )
 
 
 def _full() -> QuerySet[Order]:

@@ -211,7 +211,7 @@ def _is_wanted_now(order: Order, now: datetime) -> bool:
 
 def _recovered(row: StationEvent, fact: Fact, evses: list[Evse], now: datetime) -> Verdict:
     for evse in evses:
-        if evse.status in {Evse.Status.FAULTED, Evse.Status.UNAVAILABLE}:
+        if evse.status in Evse.OUT_OF_SERVICE:
             catalog.set_evse_status(evse, Evse.Status.AVAILABLE, min(fact.at, now))
     return DONE
 

@@ -22,7 +22,6 @@ from orders import services as orders
 from orders.models import Order
 
 S = Session.State
-OUT_OF_SERVICE = (Evse.Status.FAULTED, Evse.Status.UNAVAILABLE)
 PATH = "order.fulfillments[0].state"
 
 
@@ -166,7 +165,7 @@ def _new_session(order: Order) -> Session:
 def _check_evse(order: Order, session: Session, now: datetime) -> None:
     if order.ends_at is not None and now >= order.ends_at:
         raise _refused(order, f"the booked time of order {order} ended at {order.ends_at.isoformat()}")
-    if session.evse.status in OUT_OF_SERVICE:
+    if session.evse.status in Evse.OUT_OF_SERVICE:
         raise _busy(session, f"it is {session.evse.status} since {session.evse.status_at.isoformat()}")
 
 

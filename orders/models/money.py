@@ -146,6 +146,7 @@ class Refund(models.Model):
     problem = models.CharField(max_length=500, blank=True, default="", help_text="What went wrong last.")
 
     OPEN = (State.REQUESTED, State.APPROVED, State.SENT, State.FAILED, State.PERSON)
+    GIVEN_UP = (State.DECLINED, State.WITHDRAWN)
 
     class Meta:
         constraints = [

@@ -25,6 +25,10 @@ class Order(models.Model):
         CANCELLED = "cancelled", "Cancelled"
         EXPIRED = "expired", "Expired"
 
+    BILLED = (State.COMPLETE, State.CANCELLED)
+    CONFIRMED = (State.ACTIVE, *BILLED)
+    ENDED = (*BILLED, State.EXPIRED)
+
     class Fulfillment(models.TextChoices):
         """How far the promise is made true; the values are neutral, the dialect spells them for the wire."""
 
@@ -133,6 +137,8 @@ class Reservation(models.Model):
         CONFIRMED = "confirmed", "Confirmed"
         ACTIVE = "active", "In use"
         RELEASED = "released", "Released"
+
+    LIVE = (State.HELD, State.CONFIRMED, State.ACTIVE)
 
     order = models.ForeignKey(Order, on_delete=models.CASCADE, related_name="reservations")
     connector = models.ForeignKey(Connector, on_delete=models.PROTECT, related_name="reservations")

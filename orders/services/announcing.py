@@ -17,6 +17,7 @@ from core.errors import DomainError, NotAllowed
 from orders.models import Order, Payment, Quote, QuoteRules
 from orders.pricing import terms_from
 from orders.selectors import offer_quote
+from orders.services.deadlines import ACTOR
 from orders.services.ledger import lock_order, record
 from orders.services.repricing import reprice
 from orders.services.wish import current_terms
@@ -25,7 +26,6 @@ log = logging.getLogger(__name__)
 
 PRICE_CHANGED = "price-changed"
 ANNOUNCED = QuoteRules.Change.ANNOUNCED.value
-ACTOR = "clock"
 WAITING = (Order.Fulfillment.PENDING_APPROVAL, Order.Fulfillment.PAYMENT_COMPLETED)
 
 

@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 
 from django.db.models import Q, Sum
 
-from orders.balances import Purse, purse_of
+from orders.balances import CAME_IN, INCOME, Purse, purse_of
 from orders.models import Account, BooksCheck, Journal, Order, Payment, Posting, Refund
 from orders.services.invoices import all_gaps, papered
 
@@ -23,10 +23,7 @@ OVERLAP = timedelta(hours=1)
 SETTLED_WITHIN = timedelta(minutes=15)
 MOST_FINDINGS = 100
 CHUNK = 2_000
-BILLED = (Order.State.COMPLETE, Order.State.CANCELLED)
-ENDED = (*BILLED, Order.State.EXPIRED)
 K = Journal.Kind
-INCOME = (Account.REVENUE, Account.FEES, Account.CGST, Account.SGST, Account.UTGST, Account.IGST)
 Sums = list[tuple[str, str, int]]
 
 
@@ -80,7 +77,7 @@ def findings_of(order: Order, stand: Purse, sums: Sums, *, now: datetime) -> Ite
     if earned != stand.captured + stand.due:
         yield Finding(order.pk, "captured", f"{earned} paise were earned, {stand.captured} taken, {stand.due} are due")
     rested = now - (order.closed_at or order.updated_at) > SETTLED_WITHIN
-    if order.state in ENDED and stand.held != stand.authorised and rested:
+    if order.state in Order.ENDED and stand.held != stand.authorised and rested:
         yield Finding(order.pk, "held", f"the order is {order.state} and still holds {stand.held} paise")
 
 
@@ -110,7 +107,7 @@ def _look(order_ids: list[int], now: datetime) -> Iterator[Finding]:
         stand = purse_of(mine)
         yield from findings_of(order, stand, mine, now=now)
         earned = -sum(paise for account, _, paise in mine if account in INCOME)
-        shown = papers.get(order.pk, 0 if order.state in BILLED else earned)
+        shown = papers.get(order.pk, 0 if order.state in Order.BILLED else earned)
         if shown != earned:
             yield Finding(order.pk, "papers", f"invoices and notes are {shown} paise, {earned} were earned")
         asked, sent = refunds.get(order.pk, (0, 0))
@@ -122,13 +119,13 @@ def _look(order_ids: list[int], now: datetime) -> Iterator[Finding]:
 
 def _refunds(order_ids: list[int]) -> Mapping[int, tuple[int, int]]:
     """What each order has refunds for, and how much of it is done, paise."""
-    rows = Refund.objects.filter(order__in=order_ids).exclude(state__in=["declined", "withdrawn"]).order_by()
+    rows = Refund.objects.filter(order__in=order_ids).exclude(state__in=Refund.GIVEN_UP).order_by()
     sums = rows.values_list("order").annotate(asked=Sum("paise"), sent=Sum("paise", filter=Q(state="done"), default=0))
     return {order: (int(asked), int(sent)) for order, asked, sent in sums}
 
 
 def _came_in(account: str, kind: str) -> bool:
-    return account in {Account.CASH, Account.BAP, Account.AUTHORISED} and kind in {K.CHARGE, K.HOLD, K.RELEASE}
+    return account in {Account.CASH, Account.BAP, Account.AUTHORISED} and kind in CAME_IN
 
 
 def _by_account(sums: Sums) -> dict[str, int]:

@@ -16,6 +16,7 @@ from core.errors import Invalid
 from orders.balances import INCOME, Purse, purse
 from orders.earnings import earnings, fee_earnings
 from orders.models import Account, Journal, Order, Payment, Posting, Quote
+from orders.services.payment import PATH
 
 Legs = Iterable[tuple[Account | str, int]]
 K = Journal.Kind
@@ -262,4 +263,4 @@ def _numbered(order: Order, word: str) -> str:
 
 def _positive(paise: int) -> None:
     if paise <= 0:
-        raise Invalid("payment-proof", f"{paise} paise is no payment; it must be above 0", path="order.payments[0]")
+        raise Invalid("payment-proof", f"{paise} paise is no payment; it must be above 0", path=PATH)

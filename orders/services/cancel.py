@@ -9,6 +9,7 @@ from typing import Literal
 from django.conf import settings
 from django.db import transaction
 
+from catalog.models import Evse
 from core.errors import NotAllowed, NotFound
 from core.money import from_paise
 from orders.booking import due_from
@@ -21,7 +22,6 @@ from orders.services.holds import release
 from orders.services.ledger import lock_order, record, set_quote
 from orders.services.refunds import settle_order
 from orders.services.rules import order_rules, order_terms
-from orders.services.wish import OUT_OF_SERVICE
 from orders.terms import CANCELLATION_REASONS, FREE, NO_SHOW_STATE, OTHER_REASON, FeeTerm, refund_within_s, term_for
 
 By = Literal["CONSUMER", "PROVIDER"]
@@ -80,7 +80,7 @@ def cancellation_term(order: Order, *, by: By, now: datetime, state: str = "") -
     did_not_come = state == NO_SHOW_STATE
     if by == "PROVIDER" and not did_not_come:
         return FREE
-    if order.connector.evse.status in OUT_OF_SERVICE:
+    if order.connector.evse.status in Evse.OUT_OF_SERVICE:
         return FREE
     free_s = order_rules(order).free_cancel_s
     if not did_not_come and order.confirmed_at and now < order.confirmed_at + timedelta(seconds=free_s):

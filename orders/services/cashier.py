@@ -25,7 +25,7 @@ from orders.models import Collection, Order, PaymentNews, Refund, WebhookRefusal
 from orders.payments import provider_named
 from orders.payments.base import Ask, News, Provider, Received, State, WebhookRefused
 from orders.services.collecting import QUEUE, SHORTEST_LINK, ask_rest, options, provider_of, withdraw
-from orders.services.receiving import CLOSED, give_free, locked, next_look, receive, take_unfitting
+from orders.services.receiving import give_free, locked, next_look, receive, take_unfitting
 
 log = logging.getLogger(__name__)
 
@@ -34,7 +34,6 @@ N = PaymentNews.State
 CLAIM = timedelta(seconds=60)
 MOST_NEWS_ATTEMPTS = 10
 LONGEST_REST_S = 3_600
-CONFIRMED = (Order.State.ACTIVE, Order.State.COMPLETE, Order.State.CANCELLED)
 
 
 def collect_due(*, now: datetime, limit: int = 20, base_url: str = "") -> int:
@@ -42,7 +41,7 @@ def collect_due(*, now: datetime, limit: int = 20, base_url: str = "") -> int:
 
     `base_url` is where payers come back to.
     """
-    undecided().filter(state=S.CAPTURED, order__state__in=CONFIRMED).update(done=True)
+    undecided().filter(state=S.CAPTURED, order__state__in=Order.CONFIRMED).update(done=True)
     for done in range(limit):
         if not (_news_next(now) or _closed_next(now) or _ask_next(now, base_url)):
             return done
@@ -189,7 +188,7 @@ def _closed_next(now: datetime) -> bool:
         unconfirmed = Q(state__in=[S.ASKED, S.OPEN, S.CAPTURED], order__state=Order.State.EXPIRED)
         candidate = (
             undecided()
-            .filter(unconfirmed | waiting & Q(order__state__in=CLOSED))
+            .filter(unconfirmed | waiting & Q(order__state__in=Order.ENDED))
             .order_by("pk")
             .values_list("pk", flat=True)
             .first()
@@ -289,7 +288,7 @@ def _capture(row: Collection, provider: Provider, now: datetime) -> None:
     """Take what is wanted of a hold; what a closed order earned of it may have changed since that was decided."""
     with transaction.atomic():
         order, fresh = locked(row.pk)
-        if order.state in {Order.State.COMPLETE, Order.State.CANCELLED} and not fresh.closing:
+        if order.state in Order.BILLED and not fresh.closing:
             fresh.wanted_paise = _spent(order, fresh)
             fresh.save(update_fields=["wanted_paise"])
     if not fresh.wanted_paise:

@@ -111,7 +111,7 @@ def mark_failed(
     Told again of a closed order it changes nothing. Raises NotAllowed `not-in-this-state`, Invalid.
     """
     order = lock_order(order_id)
-    if order.state in {Order.State.COMPLETE, Order.State.CANCELLED}:
+    if order.state in Order.BILLED:
         return order
     _refuse_closed(order)
     if energy_wh == 0:

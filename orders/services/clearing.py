@@ -13,6 +13,7 @@ from orders.balances import balance, purse
 from orders.models import Account, Journal, Payment, Posting, Refund
 from orders.services.books import charged
 from orders.services.ledger import lock_order, record
+from orders.services.payment import PATH as PAYMENT_PATH
 from orders.services.refunds import finish_refund, settle_order
 
 PATH = "settlement"
@@ -33,7 +34,7 @@ def collected_late(order_id: int, *, reference: str, now: datetime, actor: str) 
         raise NotAllowed(
             "payment-kind",
             f"order {order} is collected by {payment.collected_by} and owes {due} paise; nothing is to be taken down",
-            path="order.payments[0]",
+            path=PAYMENT_PATH,
         )
     reference = reference.strip()[:255]
     name = f"{reference}#{order.last_event}"

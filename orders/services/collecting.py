@@ -20,8 +20,8 @@ from orders.balances import purse
 from orders.models import Collection, Order, Payment, PaymentReference, Quote
 from orders.payments import Options, provider_named
 from orders.payments.base import Provider
+from orders.services.payment import PATH
 
-PATH = "order.payments[0]"
 QUEUE = "collect"
 S = Collection.State
 REFERENCE = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._:/@#+=|-]{1,99}")

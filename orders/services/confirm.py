@@ -90,7 +90,7 @@ def _begun(bap_id: str, transaction_id: str) -> Order:
 
 def _offer(order: Order, now: datetime) -> _Offer:
     """The initialised offer that stands now."""
-    if order.state in {Order.State.COMPLETE, Order.State.CANCELLED}:
+    if order.state in Order.BILLED:
         raise NotAllowed(
             "already-confirmed",
             f"the order of this transaction is {order.code} and {order.state}; begin a new transaction",

@@ -19,7 +19,6 @@ from core.errors import Invalid, NotAllowed, NotFound
 from orders.models import Consent, Order, Quote, Terms
 from orders.services.ledger import lock_order, record
 
-LANGUAGES = ("en", "hi", "kn")
 CLOCK_SKEW = timedelta(minutes=5)
 MAC_BYTES, ID_BYTES = 25, 8
 # Consent to the use of personal data must not hide in the other terms, so it is a set, and a tick, of its own.

@@ -20,7 +20,6 @@ from orders.pricing import time_for_energy
 from orders.services.rules import order_rules
 
 BUFFER_S = 900
-LIVE = (Reservation.State.HELD, Reservation.State.CONFIRMED, Reservation.State.ACTIVE)
 
 
 def wanted_range(order: Order, now: datetime) -> tuple[datetime, datetime]:
@@ -40,7 +39,7 @@ def session_power_w(order: Order) -> int:
 
 def live_hold(order: Order) -> Reservation | None:
     """The order's reservation that is not released, if any."""
-    return Reservation.objects.filter(order=order, state__in=LIVE).first()
+    return Reservation.objects.filter(order=order, state__in=Reservation.LIVE).first()
 
 
 def hold(order: Order, *, state: Reservation.State, held_until: datetime | None, now: datetime) -> Reservation:
@@ -102,7 +101,7 @@ def prolong(current: Reservation, *, until: datetime, now: datetime) -> bool:
 
 def release(order: Order, *, now: datetime) -> None:
     """Give the order's promise back, if it has one."""
-    Reservation.objects.filter(order=order, state__in=LIVE).update(
+    Reservation.objects.filter(order=order, state__in=Reservation.LIVE).update(
         state=Reservation.State.RELEASED, held_until=None, updated_at=now
     )
 

@@ -9,7 +9,7 @@ from typing import Literal
 
 from django.db import transaction
 
-from catalog.models import Connector
+from catalog.models import Connector, Evse
 from core.errors import DomainError, Invalid, Unavailable
 from orders.booking import CANCEL
 from orders.changes import What, Who, check, may_change
@@ -18,11 +18,11 @@ from orders.pricing import energy_in_time, terms_from
 from orders.selectors import alternatives, offer_quote
 from orders.services.cancel import close_cancelled
 from orders.services.deadlines import ACTOR, drop_deadline, set_deadline
-from orders.services.holds import LIVE, hold, lock_evses, wanted_range
+from orders.services.holds import hold, lock_evses, wanted_range
 from orders.services.ledger import lock_order, record
 from orders.services.repricing import reprice
 from orders.services.rules import check_bookable, order_rules, station_rules
-from orders.services.wish import ITEM_PATH, OUT_OF_SERVICE, check_in_service, current_terms, resolve_connector
+from orders.services.wish import ITEM_PATH, check_in_service, current_terms, resolve_connector
 from orders.terms import NOT_ANSWERED
 
 K = Deadline.Kind
@@ -66,7 +66,9 @@ def lock_ways_out(order_ids: Sequence[int], *, now: datetime) -> frozenset[int]:
     evse_ids = {order.connector.evse_id for order in orders}
     for order in orders:
         evse_ids.update(other.evse_id for other in _fitting(order, now=now))
-    evse_ids.update(Reservation.objects.filter(order__in=order_ids, state__in=LIVE).values_list("evse_id", flat=True))
+    evse_ids.update(
+        Reservation.objects.filter(order__in=order_ids, state__in=Reservation.LIVE).values_list("evse_id", flat=True)
+    )
     lock_evses(evse_ids)
     return frozenset(evse_ids)
 
@@ -127,7 +129,7 @@ def _fitting(order: Order, *, now: datetime) -> list[Connector]:
 def give_up(order: Order, now: datetime) -> None:
     """Nobody chose another charger in time: where the promised one is still out of service, cancel free of charge."""
     check(Who.SYSTEM, What.CANCEL, state=order.state, fulfillment=order.fulfillment)
-    if order.connector.evse.status not in OUT_OF_SERVICE:
+    if order.connector.evse.status not in Evse.OUT_OF_SERVICE:
         return
     close_cancelled(
         order,
@@ -156,7 +158,7 @@ def _moved_to_first(order: Order, others: list[Connector], *, now: datetime, act
 def _move(order: Order, wanted: Connector, *, who: Who, now: datetime, actor: str) -> None:
     check_in_service(wanted)
     before = order.connector
-    failed = before.evse.status in OUT_OF_SERVICE or who is Who.SYSTEM
+    failed = before.evse.status in Evse.OUT_OF_SERVICE or who is Who.SYSTEM
     starts_at, ends_at = wanted_range(order, now)
     if energy_in_time(int((ends_at - starts_at).total_seconds()), wanted.max_power_w) < order.energy_wh:
         raise Unavailable(

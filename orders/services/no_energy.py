@@ -11,8 +11,8 @@ from django.db.models.functions import Coalesce, Greatest
 from core.due import each_alone, lock_next
 from orders.models import Deadline, MoneyRules, Order, Payment, Refund
 from orders.services.cancel import close_cancelled
+from orders.services.deadlines import ACTOR
 
-ACTOR = "clock"
 NO_ENERGY = "no-energy"
 
 

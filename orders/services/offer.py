@@ -22,7 +22,6 @@ from orders.services.payment import check_finder_fee, check_kind
 from orders.services.rules import check_bookable, order_rules, promised
 from orders.services.wish import Plan, Said, Wish, check_free, plan_for
 
-PROMISED = (Order.State.ACTIVE, Order.State.COMPLETE, Order.State.CANCELLED)
 WISH_FIELDS = (
     "operator",
     "connector",
@@ -143,7 +142,7 @@ def unchanged(order: Order, wish: Wish) -> bool:
 
 
 def _refuse_promised(order: Order | None) -> None:
-    if order is not None and order.state in PROMISED:
+    if order is not None and order.state in Order.CONFIRMED:
         raise NotAllowed(
             "not-in-this-state",
             f"the order of this transaction is {order.code} and {order.state}; begin a new transaction",

@@ -24,7 +24,6 @@ log = logging.getLogger(__name__)
 S = Collection.State
 UNPAID = (S.WAITING, S.ASKED, S.OPEN, S.EXPIRED, S.FAILED)
 FINISHED = (S.CAPTURED, S.RELEASED)
-CLOSED = (Order.State.COMPLETE, Order.State.CANCELLED, Order.State.EXPIRED)
 YOUNG, DAY, WEEK = timedelta(minutes=20), timedelta(days=1), timedelta(days=7)
 
 

@@ -29,8 +29,6 @@ QUEUE = "refund"
 RULES = "rules"
 PATH = "refund"
 S = Refund.State
-BILLED = (Order.State.COMPLETE, Order.State.CANCELLED)
-GIVEN_UP = (S.DECLINED, S.WITHDRAWN)
 
 
 def settle_order(
@@ -49,7 +47,7 @@ def settle_order(
     `within_s`: how soon the order's terms promise the money, None where they say nothing of it.
     """
     stand = purse(order)
-    if order.state in BILLED:
+    if order.state in Order.BILLED:
         quote = selectors.current_quote(order)
         if _take_back_unsent(order, quote, stand, now=now, actor=actor):
             stand = purse(order)
@@ -75,7 +73,7 @@ def ask_refund(order_id: int, paise: int, *, cause: str, now: datetime, actor: s
         known = Refund.objects.filter(order=order, cause=cause).first()
         if known is not None:
             return known
-        if order.state not in BILLED:
+        if order.state not in Order.BILLED:
             raise _wrong_state(order)
         left = sum(source.left for source in _sources(order, Refund.objects.filter(order=order)))
         spendable = min(left, purse(order).captured)
@@ -336,7 +334,7 @@ def _undo(refund: Refund, *, now: datetime, actor: str) -> None:
 def _sources(order: Order, refunds: Iterable[Refund]) -> list[_Source]:
     """The payments that came in, newest first, less what already went or goes back by the order's `refunds`."""
     given: dict[tuple[str, str, str], int] = {}
-    for refund in (refund for refund in refunds if refund.state not in GIVEN_UP):
+    for refund in (refund for refund in refunds if refund.state not in Refund.GIVEN_UP):
         name = (refund.way, refund.provider, refund.payment_ref)
         given[name] = given.get(name, 0) + refund.paise
     came = Posting.objects.filter(

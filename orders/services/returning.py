@@ -19,20 +19,18 @@ from orders.balances import CAME_IN, purse
 from orders.models import Account, Collection, Journal, Order, Posting, Quote, Refund
 from orders.payments.base import Provider, Refunded
 from orders.services.collecting import provider_of
+from orders.services.deadlines import ACTOR
 from orders.services.ledger import lock_order
 from orders.services.refunds import finish_refund, lock_refund, move_refund, settle_order
 
 log = logging.getLogger(__name__)
 
 S = Refund.State
-ACTOR = "clock"
 CLAIM = timedelta(seconds=120)
 SHORTEST_REST_S, LONGEST_REST_S = 30, 6 * 3600
 MOST_ATTEMPTS = 8
 ASK_AGAIN_S = 600
 LOOK_BACK = timedelta(days=2)
-CLOSED = (Order.State.COMPLETE, Order.State.CANCELLED)
-ENDED = (*CLOSED, Order.State.EXPIRED)
 
 Find = Callable[[Refund], Provider | None]
 
@@ -67,7 +65,7 @@ def settle_due(*, now: datetime, limit: int = 50, whole: bool = False) -> int:
             stand = purse(order)
             if stand.held <= stand.authorised or not _is_over(order, now):
                 continue
-            late = order.state in CLOSED
+            late = order.state in Order.BILLED
             reason = Refund.Reason.OVERPAID if late else Refund.Reason.UNCONFIRMED
             settle_order(order, reason=reason, now=now, actor=ACTOR, told=late)
             done += 1
@@ -153,13 +151,13 @@ def _unsettled(now: datetime, *, whole: bool) -> list[int]:
         sums = sums.filter(order__in=came.values("order"))
     owed = sums.order_by().values("order").annotate(sum=Sum("paise")).filter(sum__lt=0)
     stands = Quote.objects.filter(order=OuterRef("pk"), current=True, valid_until__gt=_lapsed(now))
-    over = Order.objects.exclude(state=Order.State.ACTIVE).filter(Q(state__in=ENDED) | ~Exists(stands))
+    over = Order.objects.exclude(state=Order.State.ACTIVE).filter(Q(state__in=Order.ENDED) | ~Exists(stands))
     return list(over.filter(pk__in=owed.values("order")).order_by("pk").values_list("pk", flat=True))
 
 
 def _is_over(order: Order, now: datetime) -> bool:
     """Whether the order is closed, or its offer ran out before anybody confirmed it."""
-    if order.state in ENDED:
+    if order.state in Order.ENDED:
         return True
     offer = Quote.objects.filter(order=order, current=True).first()
     return order.state != Order.State.ACTIVE and (

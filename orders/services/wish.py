@@ -21,13 +21,11 @@ from orders.models import Order, Reservation
 from orders.overlays import rows as overlay_rows
 from orders.pricing import Price, Terms, assumed, energy_for_amount, energy_in_time, price, time_for_energy
 from orders.services.amount import QUANTITY_PATH, Amount, basis_in_words, change_terms, wanted_amount
-from orders.services.holds import BUFFER_S, LIVE, busy, wanted_range
+from orders.services.holds import BUFFER_S, busy, wanted_range
 from orders.services.overlaying import Asker, Standing, standing, with_overlays
-from orders.services.rules import order_rules
+from orders.services.rules import WINDOW_PATH, order_rules
 
 ITEM_PATH = "order.items[0].id"
-WINDOW_PATH = "order.fulfillments[0].stops"
-OUT_OF_SERVICE = (Evse.Status.FAULTED, Evse.Status.UNAVAILABLE)
 IN_USE = (Evse.Status.CHARGING, Evse.Status.FINISHING)
 
 
@@ -281,7 +279,7 @@ def check_free(order: Order, *, now: datetime) -> None:
     kept_free = timedelta(seconds=order_rules(order).buffer_s)
     taken = (
         Reservation.objects.filter(
-            evse_id=connector.evse_id, state__in=LIVE, blocked__overlap=(starts_at, ends_at + kept_free)
+            evse_id=connector.evse_id, state__in=Reservation.LIVE, blocked__overlap=(starts_at, ends_at + kept_free)
         )
         .exclude(state=Reservation.State.HELD, held_until__lte=now)
         .exclude(order_id=order.pk)
@@ -292,7 +290,7 @@ def check_free(order: Order, *, now: datetime) -> None:
 
 def check_in_service(connector: Connector) -> None:
     """Raise Unavailable `connector-busy` where the station reports the EVSE as out of service."""
-    if connector.evse.status in OUT_OF_SERVICE:
+    if connector.evse.status in Evse.OUT_OF_SERVICE:
         raise Unavailable(
             "connector-busy",
             f"{connector.item_id} is {connector.evse.status} since {connector.evse.status_at:%Y-%m-%d %H:%M} UTC; "

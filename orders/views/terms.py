@@ -16,7 +16,8 @@ from django.views.decorators.http import require_http_methods
 from core.errors import Invalid, NotAllowed, NotFound
 from core.pages import FORM_POLICY, sealed
 from orders.models import Order, Terms
-from orders.services.consent import LANGUAGES, SET_OF, SETS, Standing, accept, order_for_token, required_sets, standing
+from orders.papers.labels import LANGUAGES
+from orders.services.consent import SET_OF, SETS, Standing, accept, order_for_token, required_sets, standing
 
 NAMES = (("en", "English"), ("hi", "हिन्दी"), ("kn", "ಕನ್ನಡ"))
 TITLES = {

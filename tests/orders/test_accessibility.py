@@ -13,8 +13,9 @@ from django.utils import timezone
 
 from catalog.models import Operator
 from orders.models import Order
+from orders.papers.labels import LANGUAGES
 from orders.seed import OPERATOR
-from orders.services.consent import LANGUAGES, form_token
+from orders.services.consent import form_token
 from tests.browser import PHONE, Page, phone
 from tests.factories.orders import connector_on_sale, initiated_order
 from tests.factories.terms import published_terms

@@ -76,6 +76,10 @@ def test_charging_now_is_not_a_booking() -> None:
     assert Rules().snapshot() == rules_from({"unknown": 1}).snapshot()
 
 
+def test_new_rules_are_those_that_stand_where_nobody_wrote_any() -> None:
+    assert rules_from(vars(ReservationRules())) == Rules()
+
+
 def test_times_outside_the_opening_hours_are_refused() -> None:
     connector = connector_on_sale()
     hours = [{"weekday": day, "period_begin": "08:00", "period_end": "20:00"} for day in range(1, 8)]

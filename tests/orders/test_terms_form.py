@@ -13,8 +13,9 @@ from django.test import Client
 from django.utils import timezone, translation
 
 from orders.models import Consent, Order
+from orders.papers.labels import LANGUAGES
 from orders.services import confirm_order
-from orders.services.consent import LANGUAGES, form_token, standing
+from orders.services.consent import form_token, standing
 from orders.services.terms import next_version, publish_terms
 from orders.views.terms import BOXES, CHANGED, LACKING, TITLES
 from sandbox.forms import form_in
