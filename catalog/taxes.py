@@ -58,9 +58,6 @@ class Tax:
         return {"code": self.code, "percent": f"{self.percent.normalize():f}", "paise": self.amount.paise}
 
 
-STANDARD: Final = (Rate(Decimal(18), SAC, date(2017, 7, 1)),)
-
-
 def taxes_from(rows: Sequence[Mapping[str, Any]], currency: str = "INR") -> tuple[Tax, ...]:
     """The taxes that were kept as JSON."""
     return tuple(Tax(row["code"], Decimal(row["percent"]), from_paise(row["paise"], currency)) for row in rows)

@@ -60,7 +60,6 @@ class Rules:
         return ""
 
 
-DEFAULT = Rules()
 _NAMES = frozenset(field.name for field in fields(Rules))
 
 

@@ -16,7 +16,6 @@ class Who(StrEnum):
 
     BUYER = "buyer"
     OPERATOR = "operator"
-    DRIVER = "driver"
     SYSTEM = "system"
 
 
@@ -69,13 +68,13 @@ def allowed(who: Who, *, state: str, fulfillment: str) -> tuple[What, ...]:
     return tuple(what for what in What if may_change(who, what, state=state, fulfillment=fulfillment))
 
 
-def check(who: Who, what: What, *, state: str, fulfillment: str, code: str = "update-forbidden") -> None:
-    """Raise NotAllowed where the table does not allow it: `code`, for a closed order `not-in-this-state`."""
+def check(who: Who, what: What, *, state: str, fulfillment: str) -> None:
+    """Raise NotAllowed where the table forbids it: `update-forbidden`, for a closed order `not-in-this-state`."""
     if may_change(who, what, state=state, fulfillment=fulfillment):
         return
     names = ", ".join(allowed(who, state=state, fulfillment=fulfillment)) or "nothing"
     raise NotAllowed(
-        code if state == "active" else "not-in-this-state",
+        "update-forbidden" if state == "active" else "not-in-this-state",
         f"the order is {state} at {fulfillment}; the {who} cannot change its {what} then, but: {names}",
         path="order.status" if state != "active" else "order.fulfillments[0].state",
     )

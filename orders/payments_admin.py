@@ -25,7 +25,6 @@ COLLECTION_TONES = {
     S.AUTHORISED: "info",
     S.CAPTURED: "success",
     S.RELEASED: "default",
-    S.FAILED: "warning",
     S.EXPIRED: "default",
     S.ALARM: "danger",
 }

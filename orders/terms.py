@@ -10,7 +10,6 @@ from types import MappingProxyType
 from typing import Any
 
 DAY_S = 86_400
-MINUTE_S = 60
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ from catalog.tariffs.engine import (
     metered,
 )
 from catalog.tariffs.limits import PriceLimit, price_limit
-from catalog.tariffs.moments import average_price, price_at
+from catalog.tariffs.moments import price_at
 from catalog.tariffs.reading import (
     DIMENSIONS,
     ENERGY,
@@ -52,7 +52,6 @@ __all__ = [
     "Schedule",
     "Segment",
     "TariffFault",
-    "average_price",
     "describe",
     "metered",
     "price_at",

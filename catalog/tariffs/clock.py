@@ -58,11 +58,6 @@ def parts(plan: Schedule, tz: tzinfo, day: date) -> tuple[Part, ...]:
     )
 
 
-def next_change(plan: Schedule, moment: datetime, tz: tzinfo) -> datetime:
-    """The first moment after `moment` at which a price may differ by the clock, at the latest local midnight."""
-    return EPOCH + timedelta(microseconds=_part(plan, micros(moment), tz)[1])
-
-
 def _part(plan: Schedule, at_us: int, tz: tzinfo) -> Part:
     return next(part for part in parts(plan, tz, _local(at_us, tz).date()) if part[0] <= at_us < part[1])
 

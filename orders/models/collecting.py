@@ -31,11 +31,10 @@ class Collection(models.Model):
         AUTHORISED = "authorised", "Held by the provider"
         CAPTURED = "captured", "Taken"
         RELEASED = "released", "Given free"
-        FAILED = "failed", "Failed"
         EXPIRED = "expired", "Not paid in time"
         ALARM = "alarm", "Needs a person"
 
-    OVER = (State.RELEASED, State.FAILED, State.EXPIRED)
+    OVER = (State.RELEASED, State.EXPIRED)
     SECURED = (State.AUTHORISED, State.CAPTURED)
     UNDECIDED = (State.WAITING, State.ASKED, State.OPEN, State.AUTHORISED, State.CAPTURED)
 

@@ -174,7 +174,6 @@ class Reservation(models.Model):
         ]
         indexes = [
             models.Index(fields=["held_until"], name="reservation_held", condition=Q(state="held")),
-            models.Index(fields=["updated_at"], name="reservation_updated"),
         ]
 
     def __str__(self) -> str:

@@ -52,7 +52,6 @@ _LABELS: Final[Mapping[str, tuple[str, str, str]]] = {
     "energy-cost": ("Charging energy", "चार्जिंग ऊर्जा", "ಚಾರ್ಜಿಂಗ್ ಶಕ್ತಿ"),
     "service-charge": ("Service charge", "सेवा शुल्क", "ಸೇವಾ ಶುಲ್ಕ"),
     "parking-fee": ("Parking", "पार्किंग शुल्क", "ನಿಲುಗಡೆ ಶುಲ್ಕ"),
-    "reservation-fee": ("Reservation", "आरक्षण शुल्क", "ಕಾಯ್ದಿರಿಸುವ ಶುಲ್ಕ"),
     "discount": ("Discount", "छूट", "ರಿಯಾಯಿತಿ"),
     "cancellation-fee": ("Cancellation fee", "रद्दीकरण शुल्क", "ರದ್ದತಿ ಶುಲ್ಕ"),
     "correction": ("Correction of the bill", "बिल में सुधार", "ಬಿಲ್ ತಿದ್ದುಪಡಿ"),

@@ -22,7 +22,7 @@ from orders.services.ledger import lock_order, record
 log = logging.getLogger(__name__)
 
 S = Collection.State
-UNPAID = (S.WAITING, S.ASKED, S.OPEN, S.EXPIRED, S.FAILED)
+UNPAID = (S.WAITING, S.ASKED, S.OPEN, S.EXPIRED)
 FINISHED = (S.CAPTURED, S.RELEASED)
 YOUNG, DAY, WEEK = timedelta(minutes=20), timedelta(days=1), timedelta(days=7)
 

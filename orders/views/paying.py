@@ -24,7 +24,6 @@ from orders.views.terms import NAMES, asked_language
 LARGEST_NEWS_BYTES = 131_072
 S = Collection.State
 SHOWN = {S.AUTHORISED: "held", S.CAPTURED: "paid", S.RELEASED: "released", S.ALARM: "alarm", S.WAITING: "waiting"}
-ENDED = (S.EXPIRED, S.FAILED)
 
 
 # The link is the only authority, and the page changes nothing.
@@ -89,7 +88,7 @@ def webhook(request: HttpRequest, provider: str) -> HttpResponse:
 
 def _state(row: Collection) -> str:
     # Money that came for an order which is over goes back: it has paid for nothing.
-    if row.state in ENDED or (row.closing and row.state != S.RELEASED):
+    if row.state == S.EXPIRED or (row.closing and row.state != S.RELEASED):
         return "ended"
     return SHOWN.get(S(row.state)) or ("open" if row.link_url or row.intent else "preparing")
 

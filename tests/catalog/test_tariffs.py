@@ -20,7 +20,6 @@ from catalog.tariffs import (
     NoTariff,
     Segment,
     TariffFault,
-    average_price,
     describe,
     metered,
     price_at,
@@ -173,24 +172,6 @@ def test_segments_may_be_written_in_any_zone_and_leave_gaps() -> None:
     hourly = [element("12", "TIME")]
     (used,) = metered(hourly, [one, other], tz=berlin)
     assert used.quantity == 8 * 3_600_000_000
-
-
-def test_average_price_weighs_by_time() -> None:
-    start = at("2026-02-02T08:30:00")
-    assert average_price(DAY, start, start + timedelta(hours=2), tz=IST) == Decimal(15)
-
-
-@pytest.mark.parametrize("length", [timedelta(0), timedelta(days=32)])
-def test_average_price_refuses_windows(length: timedelta) -> None:
-    with pytest.raises(ValueError, match="the window"):
-        average_price(DAY, at("2026-02-02T08:30:00"), at("2026-02-02T08:30:00") + length, tz=IST)
-
-
-def test_average_price_follows_the_length_of_the_day() -> None:
-    berlin = ZoneInfo("Europe/Berlin")
-    start, end = datetime(2026, 3, 29, 0, 0, tzinfo=berlin), datetime(2026, 3, 29, 8, 0, tzinfo=berlin)
-    # Seven hours, of which five are night.
-    assert average_price(NIGHT, start.astimezone(UTC), end.astimezone(UTC), tz=berlin) == Decimal(69) / 7
 
 
 def test_a_day_begins_where_the_clock_skips_midnight() -> None:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from catalog.taxes import STANDARD, Rate, TaxFault, gst, rate_on, read_rates, taxes_from
+from catalog.taxes import Rate, TaxFault, gst, rate_on, read_rates, taxes_from
 from core.money import Money, from_paise
 
 EIGHTEEN = Decimal(18)
@@ -60,7 +60,6 @@ def test_rate_is_that_of_the_day() -> None:
     assert rate_on(rates, date(2027, 3, 31), otherwise=usual) == Rate(Decimal("5.5"), "998719")
     assert rate_on(rates, date(2027, 4, 1), otherwise=usual) == Rate(Decimal(12), "998714", date(2027, 4, 1))
     assert rate_on(rates[1:], date(2027, 3, 31), otherwise=usual) is usual
-    assert rate_on(STANDARD, date(2026, 2, 1), otherwise=Rate(Decimal(0))).percent == 18
 
 
 @pytest.mark.parametrize(
