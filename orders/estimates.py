@@ -7,6 +7,8 @@ from dataclasses import asdict, dataclass
 from decimal import Decimal
 from typing import Any
 
+from catalog.tariffs.words import plain
+
 FULL = Decimal(100)
 AC = "AC"
 
@@ -73,12 +75,6 @@ def filling(vehicle: Vehicle, *, loss_percent: Decimal) -> Filling | None:
         f"{plain(target)} %, with {plain(loss_percent)} % charging losses"
     )
     return Filling(metered, basis)
-
-
-def plain(number: Decimal) -> str:
-    """The number without needless zeros: `30`, `7.4`."""
-    text = f"{number:f}"
-    return text.rstrip("0").rstrip(".") if "." in text else text
 
 
 def _percent(row: Mapping[str, Any], name: str) -> Decimal | None:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
-from django import forms
 from django.contrib import admin
-from django.db.models import Max
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.urls import path, reverse
 from django.utils import timezone
@@ -17,28 +15,21 @@ from catalog.columns import column
 from catalog.deeds import Act, Deed, DeedsMixin
 from catalog.tenancy import Area, LogAdmin, OwnRelatedFilter, TenantAdmin
 from orders.models import Consent, Terms
+from orders.rules_admin import ScopedForm
 from orders.services.evidence import consent_evidence
-from orders.services.terms import SCOPE, next_version, publish_terms, withdraw_terms
-
-if TYPE_CHECKING:
-    TermsBase = forms.ModelForm[Terms]
-else:
-    TermsBase = forms.ModelForm
+from orders.services.terms import SCOPE, next_number, next_version, publish_terms, withdraw_terms
 
 PHASE_TONES = {"draft": "default", "coming": "info", "published": "success", "withdrawn": "warning"}
 CHANNEL_TONES = {Consent.Channel.FORM: "success", Consent.Channel.DECLARED: "info"}
 
 
-class TermsForm(TermsBase):
+class TermsForm(ScopedForm):
     """A draft of terms; a place is a station, or a city, a state, or everywhere."""
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or self.cleaned_data
-        station, operator = cleaned.get("station"), cleaned.get("operator")
-        if station is not None and (cleaned.get("city") or cleaned.get("state")):
+        if cleaned.get("station") is not None and (cleaned.get("city") or cleaned.get("state")):
             self.add_error("station", "A station says its city and state itself; leave those empty.")
-        if station is not None and operator is not None and station.operator_id != operator.pk:
-            self.add_error("station", f"{station} is not a station of {operator}.")
         return cleaned
 
 
@@ -124,8 +115,7 @@ class TermsAdmin(DeedsMixin, TenantAdmin):
 
     def save_model(self, request: HttpRequest, obj: Terms, form: Any, change: bool) -> None:
         if not change or set(SCOPE) & set(form.changed_data):
-            others = Terms.objects.exclude(pk=obj.pk).filter(**{name: getattr(obj, name) for name in SCOPE})
-            obj.version = (others.aggregate(newest=Max("version"))["newest"] or 0) + 1
+            obj.version = next_number({name: getattr(obj, name) for name in SCOPE}, but=obj.pk or 0)
         super().save_model(request, obj, form, change)
 
     @column("Terms", order="kind")

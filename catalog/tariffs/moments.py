@@ -5,7 +5,8 @@ from __future__ import annotations
 from datetime import datetime, tzinfo
 from decimal import Decimal
 
-from catalog.tariffs.engine import NoTariff
+from catalog.tariffs.clock import micros
+from catalog.tariffs.engine import unpriced
 from catalog.tariffs.reading import ENERGY, Elements, schedule
 
 
@@ -15,8 +16,7 @@ def price_at(elements: Elements, moment: datetime, *, tz: tzinfo) -> Decimal:
     Where it depends on power or current it is the price without such a condition, if there is one. Raises NoTariff
     where no element says it.
     """
-    local = moment.astimezone(tz)
-    price = schedule(elements).price(ENERGY, local)
+    price = schedule(elements).price(ENERGY, moment.astimezone(tz))
     if price is None:
-        raise NoTariff(f"the tariff names no price per kWh for {local:%A %Y-%m-%d %H:%M}; choose another time")
+        raise unpriced(micros(moment), tz)
     return price

@@ -89,9 +89,9 @@ def _limits(element: Element) -> list[str]:
     """The conditions of energy, duration, power and current."""
     words: list[str] = []
     if element.min_wh:
-        words.append(f"above {_plain(Decimal(element.min_wh) / 1000)} kWh")
+        words.append(f"above {plain(Decimal(element.min_wh) / 1000)} kWh")
     if element.max_wh is not None:
-        words.append(f"up to {_plain(Decimal(element.max_wh) / 1000)} kWh")
+        words.append(f"up to {plain(Decimal(element.max_wh) / 1000)} kWh")
     if element.min_s:
         words.append(f"after {_time(element.min_s)}")
     if element.max_s is not None:
@@ -100,8 +100,8 @@ def _limits(element: Element) -> list[str]:
         (_kilo(element.min_w), _kilo(element.max_w), "kW"),
         (element.min_a, element.max_a, "A"),
     ):
-        words += [f"from {_plain(low)} {unit}"] if low else []
-        words += [f"below {_plain(high)} {unit}"] if high else []
+        words += [f"from {plain(low)} {unit}"] if low else []
+        words += [f"below {plain(high)} {unit}"] if high else []
     return words
 
 
@@ -109,5 +109,6 @@ def _kilo(watts: Fraction | None) -> Decimal | None:
     return None if watts is None else Decimal(watts.numerator) / watts.denominator / 1000
 
 
-def _plain(number: Decimal) -> str:
+def plain(number: Decimal) -> str:
+    """The number without needless zeros: `30`, `7.4`."""
     return f"{number.normalize():f}"

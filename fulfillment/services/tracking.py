@@ -13,7 +13,6 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-import segno
 from django.conf import settings
 from django.db import transaction
 from django.db.models import Avg, Func, IntegerField, Value
@@ -22,6 +21,7 @@ from django.utils.crypto import salted_hmac
 
 from catalog.tariffs import PARKING_TIME, describe
 from core.money import from_paise, total
+from core.qr import qr_svg
 from fulfillment.models import Reading, Session, TrackLink
 from fulfillment.selectors import meter_points
 from fulfillment.services.leaving import still_stands
@@ -175,7 +175,7 @@ def snapshot(order_id: int, now: datetime) -> Snapshot:
         peak_w=peak_w,
         promise=_promise(order, quote) if state == "waiting" else (),
         start_code=code,
-        start_qr=_qr(f"{order.code} {code}") if code else "",
+        start_qr=qr_svg(f"{order.code} {code}", scale=4) if code else "",
     )
 
 
@@ -216,12 +216,6 @@ def _promise(order: Order, quote: Quote) -> tuple[str, ...]:
         f"₹{from_paise(quote.total_paise, quote.currency).wire}{paid}",
         *(("Waiting for the operator's approval",) if order.fulfillment == Order.Fulfillment.PENDING_APPROVAL else ()),
     )
-
-
-def _qr(text: str) -> str:
-    """A QR code as SVG to stand inside the page: black on white, whatever the colours around it."""
-    svg: str = segno.make(text, error="m", micro=False).svg_inline(scale=4, dark="#000", light="#fff")
-    return svg
 
 
 def _hash(token: str) -> str:

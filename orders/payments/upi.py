@@ -6,12 +6,9 @@ app names the reference at confirm. Source: NPCI UPI Linking Specification 1.6, 
 
 from __future__ import annotations
 
-import io
 import re
 from collections.abc import Mapping
 from urllib.parse import quote
-
-import segno
 
 from core.errors import PaymentError
 from core.money import from_paise
@@ -79,12 +76,3 @@ def intent_of(address: str, payee: str, ask: Ask) -> str:
         "tn": ask.description[:NOTE_LENGTH],
     }
     return "upi://pay?" + "&".join(f"{name}={quote(value, safe='@')}" for name, value in parts.items())
-
-
-def qr_svg(text: str) -> str:
-    """A QR code as an SVG element for a page: error correction M, four modules of margin, at most a screen wide."""
-    out = io.BytesIO()
-    segno.make(text, error="m", micro=False).save(
-        out, kind="svg", xmldecl=False, svgns=True, border=4, omitsize=True, title="QR code", dark="#000", light="#fff"
-    )
-    return out.getvalue().decode()

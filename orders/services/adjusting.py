@@ -12,11 +12,12 @@ from datetime import datetime
 
 from django.db import transaction
 
-from core.errors import Invalid, NotAllowed
+from core.errors import NotAllowed
 from orders.balances import purse
 from orders.models import Order, Quote, Refund
 from orders.pricing import MeterPoint
 from orders.selectors import bill_price, current_quote, offer_quote
+from orders.services.charging import check_delivered
 from orders.services.ledger import lock_order, record, set_quote
 from orders.services.refunds import settle_order
 
@@ -39,20 +40,8 @@ def correct_bill(
     `unplugged_at` is until when the vehicle stood, where that is known. Told again of the same it changes nothing.
     Raises NotAllowed `not-in-this-state`, Invalid `update-inconsistent` for a meter or clock that runs backwards.
     """
-    order = lock_order(order_id)
-    if order.state != Order.State.COMPLETE:
-        raise NotAllowed(
-            "not-in-this-state",
-            f"order {order} is {order.state}; only a complete order has a bill",
-            path="order.status",
-        )
-    if energy_wh < 0 or ended_at < started_at:
-        raise Invalid(
-            "update-inconsistent",
-            f"{energy_wh} Wh from {started_at.isoformat()} to {ended_at.isoformat()}: neither meter nor clock may run "
-            "backwards",
-            path="order.fulfillments[0]",
-        )
+    order = _billed(order_id)
+    check_delivered(energy_wh, started_at=started_at, ended_at=ended_at)
     old = current_quote(order)
     price = bill_price(
         order,
@@ -66,18 +55,18 @@ def correct_bill(
         return order
     set_quote(order, Quote.Kind.BILL, price=price, tariff=offer_quote(order).tariff, now=now)
     settle_order(order, reason=Refund.Reason.METER, now=now, actor=actor)
-    record(
-        order,
-        "bill-corrected",
-        now=now,
-        actor=actor,
-        public=True,
-        data={
-            "energy_wh": energy_wh,
-            "reason": reason,
-            "before_paise": old.total_paise,
-            "after_paise": price.total.paise,
-            "due_paise": purse(order).due,
-        },
-    )
+    changed = {"before_paise": old.total_paise, "after_paise": price.total.paise, "due_paise": purse(order).due}
+    data = {"energy_wh": energy_wh, "reason": reason, **changed}
+    record(order, "bill-corrected", now=now, actor=actor, public=True, data=data)
+    return order
+
+
+def _billed(order_id: int) -> Order:
+    order = lock_order(order_id)
+    if order.state != Order.State.COMPLETE:
+        raise NotAllowed(
+            "not-in-this-state",
+            f"order {order} is {order.state}; only a complete order has a bill",
+            path="order.status",
+        )
     return order

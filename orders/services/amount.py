@@ -8,9 +8,10 @@ from decimal import Decimal
 from django.conf import settings
 
 from catalog.models import Connector
+from catalog.tariffs.words import plain
 from core.errors import Invalid
 from core.money import from_paise
-from orders.estimates import Vehicle, filling, plain
+from orders.estimates import Vehicle, filling
 from orders.models import Order, QuoteRules
 from orders.pricing import energy_in_time
 

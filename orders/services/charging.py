@@ -131,6 +131,17 @@ def mark_failed(
     return order
 
 
+def check_delivered(energy_wh: int, *, started_at: datetime, ended_at: datetime) -> None:
+    """Raises Invalid `update-inconsistent` for a meter or clock that runs backwards."""
+    if energy_wh < 0 or ended_at < started_at:
+        raise Invalid(
+            "update-inconsistent",
+            f"{energy_wh} Wh from {started_at.isoformat()} to {ended_at.isoformat()}: neither meter nor clock may run "
+            "backwards",
+            path="order.fulfillments[0]",
+        )
+
+
 def _active(order_id: int) -> Order:
     order = lock_order(order_id)
     _refuse_closed(order)
@@ -166,13 +177,7 @@ def _bill(
     now: datetime,
     readings: Sequence[MeterPoint],
 ) -> None:
-    if energy_wh < 0 or ended_at < started_at:
-        raise Invalid(
-            "update-inconsistent",
-            f"{energy_wh} Wh from {started_at.isoformat()} to {ended_at.isoformat()}: neither meter nor clock may run "
-            "backwards",
-            path="order.fulfillments[0]",
-        )
+    check_delivered(energy_wh, started_at=started_at, ended_at=ended_at)
     offer = offer_quote(order)
     price = bill_price(
         order, energy_wh=energy_wh, started_at=started_at, ended_at=ended_at, readings=readings, offer=offer

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from datetime import datetime
+from typing import Any
 
 from django.db import transaction
 from django.db.models import Max
@@ -59,9 +61,14 @@ def next_version(terms_id: int, *, now: datetime) -> Terms:
     """A draft with the same texts and the next number; the present version holds until the draft is published."""
     old = _locked(terms_id)
     scope = {name: getattr(old, name) for name in SCOPE}
-    newest = Terms.objects.filter(**scope).aggregate(newest=Max("version"))["newest"]
     texts = {name: getattr(old, name) for name in ("text_en", "text_hi", "text_kn", "required", "form_only")}
-    return Terms.objects.create(**scope, **texts, version=newest + 1, valid_from=now)
+    return Terms.objects.create(**scope, **texts, version=next_number(scope), valid_from=now)
+
+
+def next_number(scope: Mapping[str, Any], *, but: int = 0) -> int:
+    """The number of the next version for a kind, service and place (the names of SCOPE), the row `but` left out."""
+    others = Terms.objects.exclude(pk=but).filter(**scope)
+    return int(others.aggregate(newest=Max("version"))["newest"] or 0) + 1
 
 
 def _locked(terms_id: int) -> Terms:

@@ -15,9 +15,9 @@ from django.views.decorators.http import require_POST, require_safe
 from catalog.wording import rupees
 from core.errors import PaymentError
 from core.pages import READ_POLICY, sealed
+from core.qr import qr_svg
 from orders.models import Collection
 from orders.payments.base import WebhookRefused
-from orders.payments.upi import qr_svg
 from orders.services.cashier import take_news
 from orders.views.terms import NAMES, asked_language
 

@@ -183,5 +183,5 @@ def test_command_names_unreadable_files(tmp_path: Path, content: str | None, tex
 
 def test_command_names_the_operators_it_knows(tmp_path: Path) -> None:
     OperatorFactory.create(code="SMP")
-    with pytest.raises(CommandError, match=r"no operator XYZ \(known: SMP\)"):
+    with pytest.raises(CommandError, match=r"no operator 'XYZ' \(known: SMP\)"):
         call_command("import_ocpi", operator="XYZ", locations="locations.json")

@@ -8,10 +8,11 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from core.errors import Invalid, PaymentError
+from core.qr import qr_svg
 from orders.models import Collection, Payment
 from orders.payments import Options, provider_named
 from orders.payments.base import Ask
-from orders.payments.upi import Upi, intent_of, qr_svg
+from orders.payments.upi import Upi, intent_of
 from orders.services import collect_due, confirm_order
 from orders.services.receiving import confirm_by_hand
 from tests.factories.orders import NOW, a_confirm, initiated_order

@@ -11,7 +11,8 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
 
-from catalog.models import Operator, Station
+from catalog.management.naming import operator_named
+from catalog.models import Station
 from catalog.services import ImportReport, import_locations, import_tariffs
 
 
@@ -27,13 +28,7 @@ class Command(BaseCommand):
     def handle(
         self, *args: Any, operator: str, locations: str, tariffs: str | None, driver: str, **options: Any
     ) -> None:
-        seller = Operator.objects.filter(code=operator).first()
-        if seller is None:
-            known = ", ".join(Operator.objects.order_by("code").values_list("code", flat=True)) or "none"
-            raise CommandError(
-                f"there is no operator {operator} (known: {known}); "
-                f"add it with `createoperator --code {operator} --name NAME`"
-            )
+        seller = operator_named(operator)
         now = timezone.now()
         tariffs_read = _read(tariffs) if tariffs else []
         locations_read = _read(locations)

@@ -10,7 +10,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
 
-from catalog.models import Operator
+from catalog.management.naming import operator_named
 from catalog.wording import rupees as written
 from core.errors import DomainError
 from core.money import Money
@@ -32,10 +32,7 @@ class Command(BaseCommand):
     def handle(
         self, *args: Any, operator: str, bap: str, rupees: Decimal, reference: str, until: date, **options: Any
     ) -> None:
-        seller = Operator.objects.filter(code=operator).first()
-        if seller is None:
-            known = ", ".join(Operator.objects.order_by("code").values_list("code", flat=True)[:10])
-            raise CommandError(f"there is no operator {operator!r}; known are: {known or 'none'}")
+        seller = operator_named(operator)
         try:
             journal = settle_with(
                 seller,

@@ -8,13 +8,13 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 from django.db import transaction
-from django.db.models import Max
 from django.utils import timezone
 
-from catalog.models import Operator, Station
+from catalog.management.naming import operator_named
+from catalog.models import Station
 from core.errors import DomainError
 from orders.models import Terms
-from orders.services.terms import publish_terms
+from orders.services.terms import next_number, publish_terms
 
 
 class Command(BaseCommand):
@@ -36,10 +36,9 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         now = timezone.now()
         scope = _scope(options)
-        newest = Terms.objects.filter(**scope).aggregate(newest=Max("version"))["newest"] or 0
         texts = {f"text_{name}": _text(options[name]) for name in ("en", "hi", "kn") if options[name]}
         draft = Terms.objects.create(
-            **scope, **texts, version=newest + 1, required=not options["optional"], valid_from=now
+            **scope, **texts, version=next_number(scope), required=not options["optional"], valid_from=now
         )
         try:
             row = publish_terms(draft.pk, now=now)
@@ -49,9 +48,7 @@ class Command(BaseCommand):
 
 
 def _scope(options: dict[str, Any]) -> dict[str, Any]:
-    operator = Operator.objects.filter(code=options["operator"]).first()
-    if operator is None:
-        raise CommandError(f"there is no operator {options['operator']!r}")
+    operator = operator_named(options["operator"])
     station = None
     if options["station"]:
         station = Station.objects.filter(code=options["station"], operator=operator).first()

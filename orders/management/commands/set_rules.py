@@ -11,6 +11,7 @@ from django.core.exceptions import ValidationError
 from django.core.management.base import BaseCommand, CommandError
 from django.db import IntegrityError, transaction
 
+from catalog.management.naming import operator_named
 from catalog.models import Operator, Station
 from orders.models import CancellationRule, ReservationRules
 
@@ -29,12 +30,10 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, file: Path, operator: str, station: str, **options: Any) -> None:
         content = _read(file)
-        owner = Operator.objects.filter(code=operator).first()
+        owner = operator_named(operator)
         place = Station.objects.filter(code=station, operator=owner).first() if station else None
-        if owner is None or (station and place is None):
-            raise CommandError(
-                f"there is no operator {operator!r}" + (f" with a station {station!r}" if station else "")
-            )
+        if station and place is None:
+            raise CommandError(f"{owner} has no station {station!r}")
         try:
             replace_rules(owner, place, content)
         except (ValidationError, IntegrityError, TypeError) as err:

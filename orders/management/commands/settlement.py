@@ -9,7 +9,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 from django.utils.text import slugify
 
-from catalog.models import Operator
+from catalog.management.naming import operator_named
 from catalog.wording import rupees
 from core.errors import DomainError
 from orders.papers.statement import statement_pdf, statements_csv
@@ -26,10 +26,7 @@ class Command(BaseCommand):
         parser.add_argument("--out", type=Path, help="a folder for settlement-….csv and settlement-….pdf")
 
     def handle(self, *args: Any, operator: str, month: str, bap: str, out: Path | None, **options: Any) -> None:
-        seller = Operator.objects.filter(code=operator).first()
-        if seller is None:
-            known = ", ".join(Operator.objects.order_by("code").values_list("code", flat=True)[:10])
-            raise CommandError(f"there is no operator {operator!r}; known are: {known or 'none'}")
+        seller = operator_named(operator)
         try:
             since, until = month_bounds(month)
         except DomainError as refusal:
