@@ -21,8 +21,8 @@ from core.errors import DomainError
 from orders.filing import handed_out
 from orders.models import Invoice, Order
 from orders.serializers import InvoiceSerializer, OrderSerializer
-from orders.services import Said, Wish
-from orders.services.preview import preview
+from orders.services import Wish
+from orders.services.preview import asked_wish, preview
 
 if TYPE_CHECKING:
     Plain = serializers.Serializer[Any]
@@ -87,26 +87,7 @@ class PreviewSerializer(Plain):
     def wish(self) -> Wish:
         """What was asked, as the wish that a buyer app would send."""
         asked = self.validated_data
-        amounts = (("energy", asked.get("energy_wh")), ("money", asked.get("paise")))
-        minutes = asked.get("minutes")
-        kind, quantity = next(
-            ((kind, amount) for kind, amount in (*amounts, ("time", minutes and minutes * 60)) if amount), ("", None)
-        )
-        said = Said(
-            offers=tuple(filter(None, [asked.get("coupon")])),
-            groups=tuple(filter(None, [asked.get("group")])),
-            person=asked.get("person", ""),
-        )
-        return Wish(
-            operator_code="",
-            item_id=asked["item_id"],
-            quantity_kind=kind,
-            quantity=quantity,
-            starts_at=asked.get("starts_at"),
-            bap_id=asked["bap_id"],
-            said=said,
-            idle_s=asked["idle_minutes"] * 60,
-        )
+        return asked_wish(asked, energy_wh=asked.get("energy_wh"), paise=asked.get("paise"))
 
 
 class MaySee(BasePermission):

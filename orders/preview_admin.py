@@ -23,10 +23,10 @@ from catalog.models import Connector, Tariff
 from catalog.tenancy import Reach, reach_of
 from catalog.wording import NONE, kw, span
 from core.errors import DomainError
-from orders.services import Said, Wish
+from orders.services import Wish
 from orders.services.amount import QUANTITY_PATH
 from orders.services.overlaying import OFFERS_PATH
-from orders.services.preview import Preview, preview
+from orders.services.preview import Preview, asked_wish, preview
 from orders.services.rules import WINDOW_PATH
 from orders.services.wish import ITEM_PATH
 
@@ -71,27 +71,8 @@ class PreviewForm(forms.Form):
     def wish(self) -> Wish:
         """What was asked, as the wish that a buyer app would send."""
         asked = self.cleaned_data
-        kind, quantity = "", None
-        if asked["kwh"] is not None:
-            kind, quantity = "energy", int(asked["kwh"].scaleb(3))
-        elif asked["minutes"] is not None:
-            kind, quantity = "time", asked["minutes"] * 60
-        elif asked["rupees"] is not None:
-            kind, quantity = "money", int(asked["rupees"].scaleb(2))
-        return Wish(
-            operator_code="",
-            item_id=asked["item_id"],
-            quantity_kind=kind,
-            quantity=quantity,
-            starts_at=asked["starts_at"],
-            bap_id=asked["bap_id"],
-            said=Said(
-                offers=tuple(filter(None, [asked["coupon"]])),
-                groups=tuple(filter(None, [asked["group"]])),
-                person=asked["person"],
-            ),
-            idle_s=(asked["idle_minutes"] or 0) * 60,
-        )
+        kwh, rupees = asked["kwh"], asked["rupees"]
+        return asked_wish(asked, energy_wh=kwh and int(kwh.scaleb(3)), paise=rupees and int(rupees.scaleb(2)))
 
     def refuse(self, refusal: DomainError) -> None:
         """Show a refusal by the field that it names, else above the form."""

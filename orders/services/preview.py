@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -11,7 +12,7 @@ from catalog.models import Connector
 from catalog.versions import in_force_at_each
 from core.errors import NotFound
 from orders.selectors import connector_by_item, price_per_kwh
-from orders.services.wish import ITEM_PATH, Plan, Wish, plan_for
+from orders.services.wish import ITEM_PATH, Plan, Said, Wish, plan_for
 
 HOURS = 7 * 24
 
@@ -45,6 +46,30 @@ class Preview:
             "week_from": self.week_from.isoformat(),
             "price_per_kwh_by_hour": list(self.week),
         }
+
+
+def asked_wish(asked: Mapping[str, Any], *, energy_wh: int | None, paise: int | None) -> Wish:
+    """What a form or a program asks, as the wish that a buyer app would send: one amount at most, else the default.
+
+    `asked` holds item_id and bap_id, and may hold starts_at, minutes, idle_minutes, coupon, group and person.
+    """
+    minutes = asked.get("minutes")
+    amounts = {"energy": energy_wh, "time": minutes and minutes * 60, "money": paise}
+    kind, quantity = next(((kind, amount) for kind, amount in amounts.items() if amount), ("", None))
+    return Wish(
+        operator_code="",
+        item_id=asked["item_id"],
+        quantity_kind=kind,
+        quantity=quantity,
+        starts_at=asked.get("starts_at"),
+        bap_id=asked["bap_id"],
+        said=Said(
+            offers=tuple(filter(None, [asked.get("coupon")])),
+            groups=tuple(filter(None, [asked.get("group")])),
+            person=asked.get("person", ""),
+        ),
+        idle_s=(asked.get("idle_minutes") or 0) * 60,
+    )
 
 
 def preview(wish: Wish, *, operator_ids: frozenset[int] | None, now: datetime) -> Preview:
