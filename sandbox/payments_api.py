@@ -15,10 +15,10 @@ from typing import Any
 import orjson
 from aiohttp import web
 
+from sandbox.faults import Faults, RouteFault, cut
 from sandbox.payment_webhooks import Behaviour, Webhooks
 from sandbox.payments import AccountSettings, Entity, Gateway, GatewayError
 from sandbox.serving import Clock, Handler, Server, bad_request, json_answer, json_body, serve, utc_now
-from sandbox.supplier_api import RouteFault
 
 Plain = Callable[[web.Request, Entity], Entity]
 
@@ -36,7 +36,7 @@ class PaymentsApi:
     def __init__(self, gateway: Gateway, webhooks: Webhooks) -> None:
         self.gateway, self.webhooks = gateway, webhooks
         self.calls: deque[dict[str, Any]] = deque(maxlen=10_000)
-        self.faults: dict[str, list[RouteFault]] = {}
+        self.faults = Faults()
 
     def add_routes(self, app: web.Application) -> None:
         """Serve the API, the page and the controls on this application."""
@@ -79,21 +79,21 @@ class PaymentsApi:
 
     def fail_next(self, route: str, fault: RouteFault) -> None:
         """Let the next calls of a route (or `*`) fail."""
-        self.faults.setdefault(route, []).append(fault)
+        self.faults.ask(route, fault)
 
     def _guarded(self, route: str, handler: Plain) -> Handler:
         async def guarded(request: web.Request) -> web.StreamResponse:
             raw = await request.read()
             call: dict[str, Any] = {"route": route, "path": request.path, "body": raw.decode(), "status": 0}
             self.calls.append(call)
-            fault = self._next_fault(route)
+            fault = self.faults.take(route)
             if fault.latency_s:
                 await asyncio.sleep(fault.latency_s)
             if fault.reset == "before-commit":
-                return _cut(request)
+                return cut(request)
             response = self._answer(request, raw, handler, fault)
             call["status"] = response.status
-            return _cut(request) if fault.reset == "after-commit" else response
+            return cut(request) if fault.reset == "after-commit" else response
 
         return guarded
 
@@ -109,13 +109,6 @@ class PaymentsApi:
             return _error("The request body is not JSON.")
         except GatewayError as err:
             return _error(err.description, status=err.status, code=err.code)
-
-    def _next_fault(self, route: str) -> RouteFault:
-        waiting = self.faults.get(route) or self.faults.get("*") or []
-        if not waiting:
-            return RouteFault()
-        waiting[0].n -= 1
-        return waiting.pop(0) if waiting[0].n <= 0 else waiting[0]
 
     def _knows(self, request: web.Request) -> bool:
         account = self.gateway.settings
@@ -189,11 +182,7 @@ class PaymentsApi:
         """{route, n, status, latency_s, reset}: how the next n calls of a route (or `*`) fail; n 0 clears."""
         body = await json_body(request)
         route = str(body.pop("route", "*"))
-        fault = RouteFault(**body)
-        if fault.n <= 0:
-            self.faults.pop(route, None)
-        else:
-            self.fail_next(route, fault)
+        self.faults.ask(route, RouteFault(**body))
         return json_answer({"route": route})
 
     async def _control_webhooks(self, request: web.Request) -> web.StreamResponse:
@@ -286,12 +275,6 @@ def _collection(items: list[Entity]) -> Entity:
 
 def _error(description: str, *, status: int = 400, code: str = "BAD_REQUEST_ERROR") -> web.Response:
     return json_answer({"error": {"code": code, "description": description}}, status=status)
-
-
-def _cut(request: web.Request) -> web.Response:
-    if request.transport is not None:
-        request.transport.abort()
-    return web.Response(status=500)
 
 
 def _id(request: web.Request) -> str:

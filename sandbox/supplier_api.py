@@ -15,22 +15,13 @@ from typing import Any
 import orjson
 from aiohttp import web
 
+from sandbox.faults import Faults, cut
 from sandbox.serving import Handler, json_answer, utc_now, wire_time
 from sandbox.stations import Session, Station
 from sandbox.supplier import PROBLEMS, Supplier, SupplierError
 
 ROUTES = ("session", "acquire", "lock", "unlock", "start", "end", "pay", "leds", "support", "session_state", "station")
 KEPT_CALLS = 20_000
-
-
-@dataclass
-class RouteFault:
-    """How the next `n` calls of a route fail: late by `latency_s`, with a `status`, or with a cut connection."""
-
-    n: int = 1
-    status: int = 0
-    latency_s: float = 0.0
-    reset: str = ""  # before-commit or after-commit
 
 
 @dataclass
@@ -49,7 +40,7 @@ class SupplierApi:
     supplier: Supplier
     token: str
     calls: deque[dict[str, Any]] = field(default_factory=lambda: deque(maxlen=KEPT_CALLS))
-    faults: dict[str, list[RouteFault]] = field(default_factory=dict)
+    faults: Faults = field(default_factory=Faults)
     kept: dict[str, KeptAnswer] = field(default_factory=dict)
 
     def add_routes(self, app: web.Application) -> None:
@@ -85,11 +76,11 @@ class SupplierApi:
             }
             call |= {"body": raw.decode("utf-8", "replace"), "key": key, "status": 0, "replayed": False}
             self.calls.append(call)
-            fault = self._next_fault(route)
+            fault = self.faults.take(route)
             if fault.latency_s:
                 await asyncio.sleep(fault.latency_s)
             if fault.reset == "before-commit":
-                return _cut(request)
+                return cut(request)
             response: web.StreamResponse
             if fault.status:
                 response = problem("injected", fault.status, detail="failing on request of a test")
@@ -98,7 +89,7 @@ class SupplierApi:
             else:
                 response = await self._once(request, handler, key=key, call=call)
             call["status"] = response.status
-            return _cut(request) if fault.reset == "after-commit" else response
+            return cut(request) if fault.reset == "after-commit" else response
 
         return guarded
 
@@ -123,13 +114,6 @@ class SupplierApi:
             body = response.body if isinstance(response.body, bytes) else b""
             self.kept[effect] = KeptAnswer(fingerprint, response.status, body)
         return response
-
-    def _next_fault(self, route: str) -> RouteFault:
-        waiting = self.faults.get(route) or self.faults.get("*") or []
-        if not waiting:
-            return RouteFault()
-        waiting[0].n -= 1
-        return waiting.pop(0) if waiting[0].n <= 0 else waiting[0]
 
     def _knows(self, request: web.Request) -> bool:
         given = request.headers.get("Authorization", "")
@@ -235,12 +219,6 @@ def _canonical(raw: bytes) -> bytes:
         return orjson.dumps(orjson.loads(raw), option=orjson.OPT_SORT_KEYS) if raw.strip() else b""
     except orjson.JSONDecodeError:
         return raw
-
-
-def _cut(request: web.Request) -> web.Response:
-    if request.transport is not None:
-        request.transport.abort()
-    return web.Response(status=500)
 
 
 def _number(request: web.Request) -> int:

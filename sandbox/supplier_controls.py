@@ -9,11 +9,12 @@ from typing import Any
 from aiohttp import web
 
 from sandbox import late_meter, supplier_memory
+from sandbox.faults import RouteFault
 from sandbox.meter import ChargingCurve
 from sandbox.serving import Handler, bad_request, json_answer, json_body
 from sandbox.station_events import EventPoster
 from sandbox.supplier import Supplier, SupplierError, SupplierSettings
-from sandbox.supplier_api import ROUTES, RouteFault, SupplierApi, session_json, station_json
+from sandbox.supplier_api import ROUTES, SupplierApi, session_json, station_json
 
 log = logging.getLogger(__name__)
 
@@ -79,13 +80,7 @@ class SupplierControls:
             return bad_request(f"route is {route!r}; allowed are {', '.join(ROUTES)} and *")
         if body.get("reset", "") not in ("", "before-commit", "after-commit"):
             return bad_request(f"reset is {body['reset']!r}; allowed are before-commit and after-commit")
-        fault = RouteFault(**body)
-        waiting = self.api.faults.setdefault(route, [])
-        if fault.n > 0:
-            waiting.append(fault)
-        else:
-            waiting.clear()
-        return json_answer({"waiting": len(waiting)})
+        return json_answer({"waiting": self.api.faults.ask(route, RouteFault(**body))})
 
     async def _fault(self, request: web.Request) -> web.StreamResponse:
         body = await json_body(request)

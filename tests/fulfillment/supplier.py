@@ -12,10 +12,11 @@ from typing import Any
 
 from aiohttp import web
 
+from sandbox.faults import RouteFault
 from sandbox.serving import serve
 from sandbox.stations import Session
 from sandbox.supplier import Supplier, SupplierSettings
-from sandbox.supplier_api import RouteFault, SupplierApi
+from sandbox.supplier_api import SupplierApi
 from tests.factories.orders import NOW
 
 TOKEN = "supplier-token"
@@ -37,7 +38,7 @@ class FakeSupplier:
 
     def fail_next(self, route: str, *, n: int = 1, status: int = 0, reset: str = "", latency_s: float = 0.0) -> None:
         """Let the next `n` calls of a route fail."""
-        self.api.faults.setdefault(route, []).append(RouteFault(n=n, status=status, latency_s=latency_s, reset=reset))
+        self.api.faults.ask(route, RouteFault(n=n, status=status, latency_s=latency_s, reset=reset))
 
     def calls(self, route: str) -> list[dict[str, Any]]:
         return [call for call in self.api.calls if call["route"] == route]

@@ -14,8 +14,8 @@ import pytest
 
 from sandbox.exchanges import Received
 from sandbox.expectations import bill_faults
+from sandbox.faults import RouteFault
 from sandbox.payment_webhooks import Behaviour
-from sandbox.supplier_api import RouteFault
 from tests.journeys.conftest import SetMoneyRules
 from tests.journeys.purse import (
     REFUNDS,

@@ -19,9 +19,9 @@ from orders.balances import Purse, purse
 from orders.models import Collection, Journal, Order
 from orders.services import complete_order, confirm_order, mark_started
 from orders.services.cashier import collect_due
+from sandbox.faults import RouteFault
 from sandbox.payments import AccountSettings, Entity
 from sandbox.payments_api import PaymentsApi, serve_payments
-from sandbox.supplier_api import RouteFault
 from tests.factories.orders import NOW, a_confirm, initiated_order
 
 HOOK = "/payments/razorpay/webhook"

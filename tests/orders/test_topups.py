@@ -11,7 +11,7 @@ from orders.services import (
     correct_bill,
     settle_due,
 )
-from sandbox.supplier_api import RouteFault
+from sandbox.faults import RouteFault
 from tests.factories.orders import NOW
 from tests.orders.payments import (
     ASKED,
