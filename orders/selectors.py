@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 
 from django.db.models import Q, QuerySet
 
-from catalog.models import Connector, Evse, Tariff
+from catalog.models import Connector, Evse, Station, Tariff
 from catalog.tariffs import NoTariff, TariffFault, price_at
 from core.errors import NotFound
 from core.money import Money, from_paise
@@ -168,30 +168,7 @@ def alternatives(
     begin = max(starts_at or now, now)
     end = ends_at or begin + timedelta(seconds=max(time_for_energy(energy_wh, connector.max_power_w), 1))
     taken = _standing(now).filter(blocked__overlap=(begin, max(end, begin + timedelta(seconds=1)))).values("evse_id")
-    station = connector.evse.station
-    place = Q(evse__station=station)
-    if station.latitude is not None and station.longitude is not None:
-        latitude, longitude = float(station.latitude), float(station.longitude)
-        place |= Q(
-            evse__station__latitude__range=(latitude - NEARBY_DEGREES, latitude + NEARBY_DEGREES),
-            evse__station__longitude__range=(longitude - NEARBY_DEGREES, longitude + NEARBY_DEGREES),
-        )
-    free = (
-        Connector.objects.select_related("evse__station__operator", "tariff")
-        .filter(
-            place,
-            active=True,
-            standard=connector.standard,
-            vehicle__in={Connector.Vehicle.ANY.value, connector.vehicle},
-            tariff__isnull=False,
-            evse__status=Evse.Status.AVAILABLE,
-            evse__station__published=True,
-            evse__station__operator__active=True,
-        )
-        .exclude(evse_id=connector.evse_id)
-        .exclude(evse_id__in=taken)
-        .order_by("pk")[:CANDIDATES]
-    )
+    free = _alike(connector).exclude(evse_id__in=taken).order_by("pk")[:CANDIDATES]
     return _nearest(connector, free)[:limit]
 
 
@@ -208,6 +185,36 @@ def price_per_kwh(connector: Connector, at: datetime, *, tariff: Tariff | None =
     except (NoTariff, TariffFault):
         return None
     return Money(price, tariff.currency)
+
+
+def _alike(connector: Connector) -> QuerySet[Connector]:
+    """Connectors of other EVSEs around that could serve the same vehicle now."""
+    return (
+        Connector.objects.select_related("evse__station__operator", "tariff")
+        .filter(
+            _around(connector.evse.station),
+            active=True,
+            standard=connector.standard,
+            vehicle__in={Connector.Vehicle.ANY.value, connector.vehicle},
+            tariff__isnull=False,
+            evse__status=Evse.Status.AVAILABLE,
+            evse__station__published=True,
+            evse__station__operator__active=True,
+        )
+        .exclude(evse_id=connector.evse_id)
+    )
+
+
+def _around(station: Station) -> Q:
+    """The station itself and, where its place is known, those in a square around it."""
+    place = Q(evse__station=station)
+    if station.latitude is None or station.longitude is None:
+        return place
+    latitude, longitude = float(station.latitude), float(station.longitude)
+    return place | Q(
+        evse__station__latitude__range=(latitude - NEARBY_DEGREES, latitude + NEARBY_DEGREES),
+        evse__station__longitude__range=(longitude - NEARBY_DEGREES, longitude + NEARBY_DEGREES),
+    )
 
 
 def _nearest(connector: Connector, found: Iterable[Connector]) -> list[Connector]:
