@@ -14,7 +14,20 @@ from typing import Protocol
 
 from core.errors import PaymentError
 
-__all__ = ["Ask", "Link", "News", "PaymentError", "Provider", "Received", "Refunded", "State", "WebhookRefused"]
+__all__ = [
+    "Ask",
+    "Collects",
+    "Link",
+    "News",
+    "PaymentError",
+    "Provider",
+    "Received",
+    "Refunded",
+    "Repays",
+    "State",
+    "TellsNews",
+    "WebhookRefused",
+]
 
 
 class State(StrEnum):
@@ -90,15 +103,10 @@ class WebhookRefused(Exception):
     """The message does not prove that the provider sent it."""
 
 
-class Provider(Protocol):
-    """One payment provider.
-
-    Each call makes at most a few requests, each with a deadline, and raises PaymentError: `permanent` where asking
-    again cannot help, `unknown` where it may have taken effect. Every call may be repeated: it asks before it repeats.
-    """
+class Collects(Protocol):
+    """Asks a payer for money, and takes it."""
 
     name: str
-    account: str
     can_hold: bool
     can_capture_part: bool
     can_fetch: bool
@@ -112,17 +120,35 @@ class Provider(Protocol):
     def cancel(self, link_ref: str) -> None:
         """Close a link, so that nobody pays it any more; nothing where it is closed or paid already."""
 
-    def locate(self, news: News) -> str:
-        """Our reference that the news belongs to, asked at the provider; empty where it is not one of ours."""
-
     def capture(self, payment_ref: str, paise: int, currency: str) -> Received:
         """Take `paise` of an authorised payment; one that was captured before is answered as it is."""
 
+
+class Repays(Protocol):
+    """Gives money back."""
+
     def refund(self, payment_ref: str, paise: int, *, key: str, again: bool = False) -> Refunded:
         """Give `paise` back, once for each `key`; `again` tries anew where the provider gave it up before."""
+
+
+class TellsNews(Protocol):
+    """Sends webhooks, about the payments of one account."""
+
+    account: str
 
     def parse_webhook(self, raw: bytes, headers: Mapping[str, str]) -> News:
         """The news in a webhook whose signature fits. Raises WebhookRefused.
 
         `headers` have lower-case names; `raw` are the bytes as they came.
         """
+
+    def locate(self, news: News) -> str:
+        """Our reference that the news belongs to, asked at the provider; empty where it is not one of ours."""
+
+
+class Provider(Collects, Repays, TellsNews, Protocol):
+    """One payment provider.
+
+    Each call makes at most a few requests, each with a deadline, and raises PaymentError: `permanent` where asking
+    again cannot help, `unknown` where it may have taken effect. Every call may be repeated: it asks before it repeats.
+    """

@@ -23,7 +23,7 @@ from core.nudges import nudge_on_commit
 from orders.balances import purse
 from orders.models import Collection, Order, PaymentNews, Refund, WebhookRefusal
 from orders.payments import provider_named
-from orders.payments.base import Ask, News, Provider, Received, State, WebhookRefused
+from orders.payments.base import Ask, Collects, News, Received, State, TellsNews, WebhookRefused
 from orders.services.collecting import QUEUE, SHORTEST_LINK, ask_rest, options, provider_of, withdraw
 from orders.services.receiving import give_free, locked, next_look, receive, take_unfitting
 
@@ -168,7 +168,7 @@ def _hurry_refunds(collection: Collection, now: datetime) -> None:
         nudge_on_commit("refund")
 
 
-def _collection_of(row: PaymentNews, provider: Provider) -> Collection | None:
+def _collection_of(row: PaymentNews, provider: TellsNews) -> Collection | None:
     """The collection that names in the news lead to, in the end by asking the provider whose order it is."""
     mine = Collection.objects.filter(provider=row.provider)
     for name in ("payment_ref", "order_ref", "link_ref", "reference"):
@@ -261,7 +261,7 @@ def _ask(row: Collection, now: datetime, base_url: str) -> None:
         Collection.objects.filter(pk=row.pk).update(next_at=None, attempts=0)
 
 
-def _make_link(row: Collection, provider: Provider, now: datetime, base_url: str) -> None:
+def _make_link(row: Collection, provider: Collects, now: datetime, base_url: str) -> None:
     order = Order.objects.select_related("operator").get(pk=row.order_id)
     link = provider.create(
         Ask(
@@ -284,7 +284,7 @@ def _make_link(row: Collection, provider: Provider, now: datetime, base_url: str
         fresh.save()
 
 
-def _capture(row: Collection, provider: Provider, now: datetime) -> None:
+def _capture(row: Collection, provider: Collects, now: datetime) -> None:
     """Take what is wanted of a hold; what a closed order earned of it may have changed since that was decided."""
     with transaction.atomic():
         order, fresh = locked(row.pk)

@@ -19,7 +19,7 @@ from core.nudges import nudge_on_commit
 from orders.balances import purse
 from orders.models import Collection, Order, Payment, PaymentReference, Quote
 from orders.payments import Options, provider_named
-from orders.payments.base import Provider
+from orders.payments.base import Collects, Provider
 from orders.services.payment import PATH
 
 QUEUE = "collect"
@@ -122,7 +122,7 @@ def ask_rest(order: Order, *, now: datetime) -> Collection | None:
     return _ask(order, provider, price_paise=due, amount_paise=due, currency=currency, state=S.ASKED, now=now)
 
 
-def with_buffer(provider: Provider, price_paise: int) -> int:
+def with_buffer(provider: Collects, price_paise: int) -> int:
     """The price and the buffer, paise; a provider that cannot be asked gets the price alone."""
     if not provider.can_fetch:
         return price_paise
@@ -250,7 +250,7 @@ def _standing(order: Order) -> list[Collection]:
     return list(rows.exclude(state__in=(*Collection.OVER, S.ALARM)).order_by("-number"))
 
 
-def _fits(row: Collection, provider: Provider, amount: int, quote: Quote, *, later: bool) -> bool:
+def _fits(row: Collection, provider: Collects, amount: int, quote: Quote, *, later: bool) -> bool:
     if row.provider != provider.name or row.currency != quote.currency:
         return False
     if row.state in Collection.SECURED:
@@ -266,7 +266,7 @@ def _ends_before(row: Collection, quote: Quote) -> bool:
 
 def _ask(
     order: Order,
-    provider: Provider,
+    provider: Collects,
     *,
     price_paise: int,
     amount_paise: int,
@@ -294,7 +294,7 @@ def _ask(
     return row
 
 
-def _is_held(order: Order, provider: Provider, now: datetime) -> bool:
+def _is_held(order: Order, provider: Collects, now: datetime) -> bool:
     """Whether the money is only authorised until the bill: before the order, where the hold outlives the session."""
     if order.state not in {Order.State.DRAFT, Order.State.INITIATED}:
         return False

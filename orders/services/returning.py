@@ -17,7 +17,7 @@ from django.db.models import Exists, OuterRef, Q, Sum
 from core.errors import PaymentError
 from orders.balances import CAME_IN, purse
 from orders.models import Account, Collection, Journal, Order, Posting, Quote, Refund
-from orders.payments.base import Provider, Refunded
+from orders.payments.base import Refunded, Repays
 from orders.services.collecting import provider_of
 from orders.services.deadlines import ACTOR
 from orders.services.ledger import lock_order
@@ -32,7 +32,7 @@ MOST_ATTEMPTS = 8
 ASK_AGAIN_S = 600
 LOOK_BACK = timedelta(days=2)
 
-Find = Callable[[Refund], Provider | None]
+Find = Callable[[Refund], Repays | None]
 
 
 def refunds_due(*, now: datetime, limit: int = 50, find: Find | None = None) -> int:
@@ -72,7 +72,7 @@ def settle_due(*, now: datetime, limit: int = 50, whole: bool = False) -> int:
     return done
 
 
-def provider_for(refund: Refund) -> Provider | None:
+def provider_for(refund: Refund) -> Repays | None:
     """Where the refund's payment was collected; None where no provider of ours did."""
     collection = Collection.objects.filter(order=refund.order_id, payment_ref=refund.payment_ref).first()
     return provider_of(collection) if collection is not None and refund.payment_ref else None

@@ -2,23 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
 from core.errors import PaymentError
-from orders.models import (
-    Order,
-    Refund,
-)
-from orders.payments.base import Ask, Link, News, Received, Refunded
-from orders.services import (
-    check_books,
-    complete_order,
-    confirm_order,
-    mark_starting,
-    refunds_due,
-)
+from orders.models import Order, Refund
+from orders.payments.base import Refunded
+from orders.services import check_books, complete_order, confirm_order, mark_starting, refunds_due
 from tests.factories.orders import BAP, NOW, a_confirm, initiated_order
 
 LATER = NOW + timedelta(minutes=20)
@@ -27,10 +17,7 @@ STAFF: dict[str, Any] = {"now": LATER, "actor": "staff:x"}
 
 
 class Bank:
-    """A payment provider as the contract has it: `answers` are given in turn, the last one for ever."""
-
-    name = account = "bank"
-    can_hold = can_capture_part = can_fetch = True
+    """Pays money back as the contract has it: `answers` are given in turn, the last one for ever."""
 
     def __init__(self, *answers: Refunded | PaymentError) -> None:
         self.answers = list(answers) or [Refunded("rfnd_1", 4_248, done=True)]
@@ -42,24 +29,6 @@ class Bank:
         if isinstance(answer, PaymentError):
             raise answer
         return answer
-
-    def create(self, ask: Ask) -> Link:
-        raise NotImplementedError
-
-    def fetch(self, link_ref: str) -> Received:
-        raise NotImplementedError
-
-    def cancel(self, link_ref: str) -> None:
-        raise NotImplementedError
-
-    def locate(self, news: News) -> str:
-        raise NotImplementedError
-
-    def capture(self, payment_ref: str, paise: int, currency: str) -> Received:
-        raise NotImplementedError
-
-    def parse_webhook(self, raw: bytes, headers: Mapping[str, str]) -> News:
-        raise NotImplementedError
 
 
 def billed(energy_wh: int = 8_000, *, ours: bool = False, **changes: Any) -> Order:

@@ -10,7 +10,7 @@ from django.db import connection
 
 from core.errors import Invalid, NotAllowed
 from orders.models import Collection, Journal, OrderEvent, Payment, PaymentReference, Refund
-from orders.payments.base import Provider
+from orders.payments.base import Repays
 from orders.selectors import current_quote
 from orders.services import (
     cancel_order,
@@ -209,7 +209,7 @@ def test_refund_without_an_answer_is_not_paid_twice(whole: ToyGateway) -> None:
 def test_fault_in_one_refund_holds_up_no_other(whole: ToyGateway, caplog: pytest.LogCaptureFixture) -> None:
     first, second = (charged_order(whole, 8_000)[0] for _ in range(2))
 
-    def find(refund: Refund) -> Provider | None:
+    def find(refund: Refund) -> Repays | None:
         if refund.order_id == first.pk:
             raise NotAllowed("not-in-this-state", "a person was faster")
         return provider_for(refund)

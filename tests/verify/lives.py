@@ -15,7 +15,7 @@ from django.db import connection, transaction
 from core.errors import DomainError
 from orders import services as orders
 from orders.models import Collection, Order, Quote, Refund
-from orders.payments.base import Provider
+from orders.payments.base import Repays
 from orders.pricing import MeterPoint
 from orders.services import cashier, collecting, receiving
 from orders.services.cancel import By
@@ -280,7 +280,7 @@ class Lives:
                 actor="staff",
             )
 
-    def _provider(self, life: Life, refund: Refund) -> Provider | None:
+    def _provider(self, life: Life, refund: Refund) -> Repays | None:
         return life.psp if refund.payment_ref else None
 
     def _wh(self) -> int:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from core.errors import PaymentError
-from orders.payments.base import Ask, Link, News, Received, Refunded, State
+from orders.payments.base import Ask, Link, Received, Refunded, State
 
 
 @dataclass
@@ -28,7 +28,6 @@ class Psp:
 
     dice: random.Random
     name: str = "psp"
-    account: str = "acc_1"
     can_hold: bool = True
     can_capture_part: bool = True
     can_fetch: bool = True
@@ -64,9 +63,6 @@ class Psp:
         self.seen.append((link_ref, self._state(link_ref)))
         return self.seen[-1][1]
 
-    def locate(self, news: News) -> str:
-        return ""
-
     def capture(self, payment_ref: str, paise: int, currency: str) -> Received:
         link_ref, payment = self._find(payment_ref)
         self._stumble()
@@ -88,9 +84,6 @@ class Psp:
         self._stumble()
         slow = key in payment.slow and self.dice.random() < 0.5 and self.faults
         return Refunded(f"rfnd_{key}", payment.refunds[key], done=not slow)
-
-    def parse_webhook(self, raw: bytes, headers: Mapping[str, str]) -> News:
-        raise NotImplementedError
 
     def _state(self, link_ref: str) -> Received:
         payment = self.payments.get(link_ref)
