@@ -58,6 +58,26 @@ class Razorpay:
         pair = f"{account.key_id}:{account.key_secret}".encode()
         self._headers = {"Authorization": f"Basic {base64.b64encode(pair).decode()}"}
 
+    @classmethod
+    def from_settings(cls, settings: Any) -> Razorpay:
+        """The account of PAYMENT_RAZORPAY_…. Raises PaymentError (permanent) where its key is not set."""
+        account = Account(
+            settings.PAYMENT_RAZORPAY_URL,
+            settings.PAYMENT_RAZORPAY_KEY_ID,
+            settings.PAYMENT_RAZORPAY_KEY_SECRET,
+            merchant=settings.PAYMENT_RAZORPAY_ACCOUNT,
+            webhook_secrets=tuple(settings.PAYMENT_RAZORPAY_WEBHOOK_SECRETS),
+            can_capture_part=settings.PAYMENT_RAZORPAY_PARTIAL_CAPTURE,
+            timeout_s=settings.PAYMENT_TIMEOUT_S,
+            allow_private=settings.PAYMENT_ALLOW_PRIVATE,
+        )
+        if not (account.url and account.key_id and account.key_secret):
+            raise PaymentError(
+                "PAYMENT_RAZORPAY_KEY_ID and PAYMENT_RAZORPAY_KEY_SECRET are not set; give the account's API key",
+                permanent=True,
+            )
+        return cls(account)
+
     def create(self, ask: Ask) -> Link:
         """A payment link under our reference; an earlier one under it is found and used. Raises PaymentError."""
         return self._link_of(ask) or self._new_link(ask)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from typing import Any
 from urllib.parse import quote
 
 from core.errors import PaymentError
@@ -32,6 +33,11 @@ class Upi:
             raise PaymentError(f"{address!r} is no UPI address; write it as name@bank", permanent=True)
         self.account = address
         self._payee = payee
+
+    @classmethod
+    def from_settings(cls, settings: Any) -> Upi:
+        """The address of PAYMENT_UPI_ADDRESS. Raises PaymentError (permanent) where it is none."""
+        return cls(settings.PAYMENT_UPI_ADDRESS, settings.PAYMENT_UPI_PAYEE)
 
     def create(self, ask: Ask) -> Link:
         """The intent that pays `ask`; the same at every repetition. Raises PaymentError for another currency."""

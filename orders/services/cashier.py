@@ -24,7 +24,7 @@ from orders.balances import purse
 from orders.models import Collection, Order, PaymentNews, Refund, WebhookRefusal
 from orders.payments import provider_named
 from orders.payments.base import Ask, Collects, News, Received, State, TellsNews, WebhookRefused
-from orders.services.collecting import QUEUE, SHORTEST_LINK, ask_rest, options, provider_of, withdraw
+from orders.services.collecting import QUEUE, SHORTEST_LINK, ask_rest, provider_of, withdraw
 from orders.services.receiving import give_free, locked, next_look, receive, take_unfitting
 
 log = logging.getLogger(__name__)
@@ -58,7 +58,7 @@ def take_news(provider_name: str, raw: bytes, headers: Mapping[str, str], *, now
 
     Raises WebhookRefused, counted by day, for one that proves nothing; PaymentError for an unknown provider.
     """
-    provider = provider_named(provider_name, options())
+    provider = provider_named(provider_name, settings)
     try:
         news = provider.parse_webhook(raw, headers)
     except WebhookRefused:
@@ -141,7 +141,7 @@ def _news_next(now: datetime) -> bool:
 
 
 def _look_into(row: PaymentNews, now: datetime) -> tuple[PaymentNews.State, str, Collection | None]:
-    provider = provider_named(row.provider, options())
+    provider = provider_named(row.provider, settings)
     account = row.names.get("account", "")
     if provider.account and account != provider.account:
         return N.ALARM, f"it is about account {account or '(none)'}, ours is {provider.account}", None

@@ -18,7 +18,7 @@ from core.money import from_paise
 from core.nudges import nudge_on_commit
 from orders.balances import purse
 from orders.models import Collection, Order, Payment, PaymentReference, Quote
-from orders.payments import Options, provider_named
+from orders.payments import provider_named
 from orders.payments.base import Collects, Provider
 from orders.services.payment import PATH
 
@@ -32,30 +32,14 @@ SHORTEST_LINK = timedelta(minutes=16)
 SMALLEST_LINK_PAISE = 100
 
 
-def options() -> Options:
-    """Where providers are reached, from the settings."""
-    return Options(
-        razorpay_url=settings.PAYMENT_RAZORPAY_URL,
-        razorpay_key_id=settings.PAYMENT_RAZORPAY_KEY_ID,
-        razorpay_key_secret=settings.PAYMENT_RAZORPAY_KEY_SECRET,
-        razorpay_account=settings.PAYMENT_RAZORPAY_ACCOUNT,
-        razorpay_webhook_secrets=tuple(settings.PAYMENT_RAZORPAY_WEBHOOK_SECRETS),
-        razorpay_partial_capture=settings.PAYMENT_RAZORPAY_PARTIAL_CAPTURE,
-        upi_address=settings.PAYMENT_UPI_ADDRESS,
-        upi_payee=settings.PAYMENT_UPI_PAYEE,
-        timeout_s=settings.PAYMENT_TIMEOUT_S,
-        allow_private=settings.PAYMENT_ALLOW_PRIVATE,
-    )
-
-
 def own_provider() -> Provider | None:
     """The provider new payments are collected through; None where none is set. Raises PaymentError (permanent)."""
-    return provider_named(settings.PAYMENT_PROVIDER, options()) if settings.PAYMENT_PROVIDER else None
+    return provider_named(settings.PAYMENT_PROVIDER, settings) if settings.PAYMENT_PROVIDER else None
 
 
 def provider_of(collection: Collection) -> Provider:
     """The provider a collection was made at. Raises PaymentError where it is no longer configured."""
-    return provider_named(collection.provider, options())
+    return provider_named(collection.provider, settings)
 
 
 def agree_collection(order: Order, payment: Payment, quote: Quote, *, now: datetime) -> Collection | None:

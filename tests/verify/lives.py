@@ -69,7 +69,7 @@ class Lives:
         self.deeds = {name: getattr(self, f"_{name}") for name in NAMES}
         settings.PAYMENT_PROVIDER = self.psp.name
         for module in (collecting, cashier):
-            module.provider_named = lambda name, options: self.psp  # type: ignore[attr-defined]  # stands outside
+            module.provider_named = lambda name, settings: self.psp  # type: ignore[attr-defined]  # stands outside
         self.connectors = [connector_on_sale(elements=tariff.elements()) for tariff in TARIFFS]
         self.pool = [self._initiate(number) for number in range(pool)]
 
