@@ -5,11 +5,11 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from django.conf import settings
-from django.db.models import Exists, F, OuterRef, Q, QuerySet
+from django.db.models import DurationField, Exists, ExpressionWrapper, F, OuterRef, QuerySet
 from django.db.models.functions import Coalesce, Greatest
 
 from core.due import each_alone, lock_next
-from orders.models import Deadline, MoneyRules, Order, Payment, Refund
+from orders.models import Deadline, Order, Payment, Refund
 from orders.services.cancel import close_cancelled
 from orders.services.deadlines import ACTOR
 
@@ -58,10 +58,12 @@ def _waiting(now: datetime) -> QuerySet[Order]:
         payment__status=Payment.Status.PAID,
     )
     since = Greatest(F("confirmed_at"), Coalesce(F("ends_at"), F("starts_at"), F("confirmed_at")))
-    late = Q(since__lte=now - timedelta(seconds=settings.ENERGY_WITHIN_S))
-    own = MoneyRules.objects.exclude(energy_within_s=None)
-    for operator_id, within_s in own.values_list("operator_id", "energy_within_s"):
-        theirs = Q(operator=operator_id)
-        late = late & ~theirs | theirs & Q(since__lte=now - timedelta(seconds=within_s or 0))
+    within_s = Coalesce(F("operator__money_rules__energy_within_s"), settings.ENERGY_WITHIN_S)
+    within = ExpressionWrapper(within_s * timedelta(seconds=1), output_field=DurationField())
     expected = Deadline.objects.filter(order=OuterRef("pk"), kind=Deadline.Kind.NO_SHOW, done_at__isnull=True)
-    return paid.exclude(Exists(expected)).annotate(since=since).filter(late).order_by("confirmed_at", "pk")
+    return (
+        paid.exclude(Exists(expected))
+        .annotate(since=since, within=within)
+        .filter(since__lte=now - F("within"))
+        .order_by("confirmed_at", "pk")
+    )
