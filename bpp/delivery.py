@@ -8,7 +8,8 @@ import logging
 import random
 import threading
 import time
-from collections import Counter, deque
+from collections import Counter
+from collections.abc import Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -82,20 +83,21 @@ class Try:
     permanent: bool = False
 
 
+Brought = tuple[Claimed, Try, datetime]
+
+
 def deliver() -> int:
     """Deliver what is due until nothing is, many at a time; returns how many attempts were made.
 
     Network calls run on a background event loop with kept-alive connections; claims and results are written from here.
     """
     flying: dict[Future[Try], Claimed] = {}
-    brought: deque[tuple[Claimed, Try, datetime]] = deque()
+    brought: list[Brought] = []
     count, until = 0, time.monotonic() + LONGEST_S
     while True:
         try:
-            while brought:
-                row, tried, at = brought[0]
-                record(row, tried, now=at)
-                brought.popleft()
+            record_all(brought)
+            brought.clear()
             if time.monotonic() < until:
                 for row in claim(_full(flying), limit=IN_FLIGHT - len(flying)):
                     flying[_post_later(row)] = row
@@ -123,23 +125,32 @@ def claim(full: list[str], *, limit: int) -> list[Claimed]:
     return [Claimed(row[0], row[1], row[2], unpack(bytes(row[3])), row[4], row[5], row[6]) for row in rows]
 
 
-def record(row: Claimed, tried: Try, *, now: datetime) -> None:
-    """Write what an attempt brought; a worker that lost its lease in between writes nothing."""
+def record_all(brought: Sequence[Brought]) -> None:
+    """Write what attempts brought; a worker that lost its lease in between writes nothing.
+
+    One commit for all of them: until then those answers are known to nobody, and a kill sends them out again.
+    """
+    if brought:
+        with transaction.atomic():
+            for row, tried, at in brought:
+                _record(row, tried, now=at)
+
+
+def _record(row: Claimed, tried: Try, *, now: datetime) -> None:
     changes = _verdict(row, tried, now)
-    with transaction.atomic():
-        mine = OutboxMessage.objects.filter(id=row.id, token=row.token, state=OutboxMessage.State.PENDING)
-        if not mine.update(lease_until=None, **changes):
-            return
-        DeliveryAttempt.objects.create(
-            message_id=row.id,
-            at=now,
-            wait_ms=tried.wait_ms,
-            status=tried.status,
-            outcome=tried.outcome,
-            detail=tried.detail,
-            response=tried.response,
-            key_id=tried.key_id,
-        )
+    mine = OutboxMessage.objects.filter(id=row.id, token=row.token, state=OutboxMessage.State.PENDING)
+    if not mine.update(lease_until=None, **changes):
+        return
+    DeliveryAttempt.objects.create(
+        message_id=row.id,
+        at=now,
+        wait_ms=tried.wait_ms,
+        status=tried.status,
+        outcome=tried.outcome,
+        detail=tried.detail,
+        response=tried.response,
+        key_id=tried.key_id,
+    )
     if changes.get("state") != OutboxMessage.State.SENT:
         log.warning(
             "callback not delivered", extra={"outbox": row.id, "outcome": tried.outcome, "status": tried.status}

@@ -331,9 +331,9 @@ def test_worker_that_lost_its_lease_writes_nothing(db: None) -> None:
     OutboxMessage.objects.update(lease_until=timezone.now() - AGO)
     second = claimed(row)
     assert second.token == first.token + 1
-    delivery.record(first, Try("nack", detail="late", permanent=True), now=timezone.now())
+    delivery.record_all([(first, Try("nack", detail="late", permanent=True), timezone.now())])
     assert (after(row).state, row.tries.count()) == (State.PENDING, 0)
-    delivery.record(second, Try("ack", 3, 200), now=timezone.now())
+    delivery.record_all([(second, Try("ack", 3, 200), timezone.now())])
     assert (after(row).state, row.tries.count()) == (State.SENT, 1)
 
 
@@ -341,5 +341,5 @@ def test_worker_whose_row_was_closed_meanwhile_writes_nothing(db: None) -> None:
     row = owe(f"https://{BAP}/beckn/on_status")
     mine = claimed(row)
     OutboxMessage.objects.update(state=State.COALESCED)
-    delivery.record(mine, Try("ack", 3, 200), now=datetime.now(tz=timezone.get_default_timezone()))
+    delivery.record_all([(mine, Try("ack", 3, 200), datetime.now(tz=timezone.get_default_timezone()))])
     assert (after(row).state, row.tries.count()) == (State.COALESCED, 0)
