@@ -78,7 +78,7 @@ def test_fault_in_one_sweep_leaves_the_others_to_their_work(db: None, caplog: py
     plan_version(tariff.pk, valid_from=NOW + timedelta(hours=1), prices={"gst_percent": 5}, now=NOW)
     with connection.cursor() as cursor:
         # Gone again with the test's transaction.
-        cursor.execute("ALTER TABLE orders_quote RENAME TO orders_quote_away")
+        cursor.execute("ALTER TABLE orders_deadline RENAME TO orders_deadline_away")
     tasks.expire_due()
     tariff.refresh_from_db()
     assert tariff.version == 2
