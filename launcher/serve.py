@@ -128,6 +128,9 @@ def web_command(group: Group, *, host: str, port: int) -> list[str | Path]:
             "bpp.heads:BoundedHttp",
             "--limit-concurrency",
             "1000",
+            # Longer than clients and proxies keep theirs: who closes first must not be us, or a request is lost.
+            "--timeout-keep-alive",
+            "75",
             "--timeout-graceful-shutdown",
             "15",
         ),

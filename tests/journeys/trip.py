@@ -80,6 +80,7 @@ class Trip:
     async def select(self, amount: str = "20", unit: str = "kWh", window: Window | None = None) -> Received:
         wish = Amount(amount, unit)
         sent = await self.buyer.select(self.offer, wish, window=window, transaction_id=self.transaction_id)
+        assert sent.acked, f"select: HTTP {sent.status} {sent.response}"
         self.transaction_id = sent.transaction_id
         return await self.buyer.wait_for(sent.message_id, "on_select", ANSWER_S)
 
