@@ -17,7 +17,7 @@ NewTrip = Callable[..., Awaitable[Trip]]
 SetMoneyRules = Callable[..., Awaitable[None]]
 
 
-@pytest_asyncio.fixture(scope="session", loop_scope="session")
+@pytest_asyncio.fixture(scope="package", loop_scope="session")
 async def stage(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stage]:
     hearing = Hearing(tmp_path_factory.mktemp("messages"))
     async with standing(tmp_path_factory.mktemp("journeys"), hearing=hearing) as running:
