@@ -83,11 +83,11 @@ def _check_books() -> None:
 
 def _refund() -> int:
     now = timezone.now()
-    return (
-        orders.energy_due(now=now, limit=50)
-        + orders.settle_due(now=now, limit=50)
-        + orders.refunds_due(now=now, limit=20)
-        + orders.notes_due(now=now, limit=20)
+    return _each(
+        lambda: orders.energy_due(now=now, limit=50),
+        lambda: orders.settle_due(now=now, limit=50),
+        lambda: orders.refunds_due(now=now, limit=20),
+        lambda: orders.notes_due(now=now, limit=20),
     )
 
 
@@ -105,13 +105,13 @@ def _process() -> int:
 
 def _advance() -> int:
     now = timezone.now()
-    return (
-        fulfillment.open_sessions_due(now=now, limit=50)
-        + fulfillment.process_events_due(now=now, limit=100)
-        + fulfillment.advance_due(now, limit=16)
-        + publish.publish_progress(now=now)
-        + fulfillment.bill_late_due(now=now)
-        + fulfillment.emit_due(now=now, limit=20)
+    return _each(
+        lambda: fulfillment.open_sessions_due(now=now, limit=50),
+        lambda: fulfillment.process_events_due(now=now, limit=100),
+        lambda: fulfillment.advance_due(now, limit=16),
+        lambda: publish.publish_progress(now=now),
+        lambda: fulfillment.bill_late_due(now=now),
+        lambda: fulfillment.emit_due(now=now, limit=20),
     )
 
 
@@ -121,13 +121,18 @@ def _telling(count: int) -> None:
         BELL.ring("process")
 
 
-def _each(*sweeps: Callable[[], object]) -> None:
-    """Run every sweep: a fault in one is logged, leaves its rows due and does not keep the others from their work."""
+def _each(*sweeps: Callable[[], int | None]) -> int:
+    """Run every sweep and return how much all of them did.
+
+    A fault in one is logged, leaves its rows due and does not keep the others from their work.
+    """
+    done = 0
     for sweep in sweeps:
         try:
-            sweep()
+            done += sweep() or 0
         except Exception:
             log.exception("a sweep failed; it runs again")
+    return done
 
 
 def _drain(queue: str, step: Callable[[], int], *, hands: int) -> None:

@@ -12,8 +12,9 @@ from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Exists, OuterRef, Q, Sum
+from django.db.models import Exists, OuterRef, Q, QuerySet, Sum
 
+from core.due import each_alone
 from core.errors import PaymentError
 from orders.balances import CAME_IN, purse
 from orders.models import Account, Collection, Journal, Order, Posting, Quote, Refund
@@ -56,26 +57,26 @@ def settle_due(*, now: datetime, limit: int = 50, whole: bool = False) -> int:
     """Return money that came for orders which are over or were never confirmed; returns how many orders.
 
     What came late for a closed order pays what is still owed first. `whole` looks at all orders instead of those money
-    came for in the last days: dearer, for the one that was missed then.
+    came for in the last days: dearer, for the one that was missed then. One transaction an order.
     """
-    done = 0
-    for order_id in _unsettled(now, whole=whole)[:limit]:
-        with transaction.atomic():
-            order = lock_order(order_id)
-            stand = purse(order)
-            if stand.held <= stand.authorised or not _is_over(order, now):
-                continue
-            late = order.state in Order.BILLED
-            reason = Refund.Reason.OVERPAID if late else Refund.Reason.UNCONFIRMED
-            settle_order(order, reason=reason, now=now, actor=ACTOR, told=late)
-            done += 1
-    return done
+    return each_alone(_unsettled(now, whole=whole), lambda key: _settle(key, now), limit=limit)
 
 
 def provider_for(refund: Refund) -> Repays | None:
     """Where the refund's payment was collected; None where no provider of ours did."""
     collection = Collection.objects.filter(order=refund.order_id, payment_ref=refund.payment_ref).first()
     return provider_of(collection) if collection is not None and refund.payment_ref else None
+
+
+def _settle(order_id: int, now: datetime) -> bool:
+    order = lock_order(order_id)
+    stand = purse(order)
+    if stand.held <= stand.authorised or not _is_over(order, now):
+        return False
+    late = order.state in Order.BILLED
+    reason = Refund.Reason.OVERPAID if late else Refund.Reason.UNCONFIRMED
+    settle_order(order, reason=reason, now=now, actor=ACTOR, told=late)
+    return True
 
 
 @transaction.atomic
@@ -143,7 +144,7 @@ def _hand_over(order: Order, refund: Refund, text: str, now: datetime) -> None:
     log.error("refund needs a person", extra={"order": order.pk, "refund": refund.key, "why": text})
 
 
-def _unsettled(now: datetime, *, whole: bool) -> list[int]:
+def _unsettled(now: datetime, *, whole: bool) -> QuerySet[Order]:
     """Orders that are over and hold more than a provider may still let go; without `whole` of late ones alone."""
     sums = Posting.objects.filter(order__isnull=False, account__in=[Account.HELD, Account.AUTHORISED])
     if not whole:
@@ -152,7 +153,7 @@ def _unsettled(now: datetime, *, whole: bool) -> list[int]:
     owed = sums.order_by().values("order").annotate(sum=Sum("paise")).filter(sum__lt=0)
     stands = Quote.objects.filter(order=OuterRef("pk"), current=True, valid_until__gt=_lapsed(now))
     over = Order.objects.exclude(state=Order.State.ACTIVE).filter(Q(state__in=Order.ENDED) | ~Exists(stands))
-    return list(over.filter(pk__in=owed.values("order")).order_by("pk").values_list("pk", flat=True))
+    return over.filter(pk__in=owed.values("order")).order_by("pk")
 
 
 def _is_over(order: Order, now: datetime) -> bool:

@@ -85,6 +85,14 @@ def test_fault_in_one_sweep_leaves_the_others_to_their_work(db: None, caplog: py
     assert "a sweep failed" in caplog.text
 
 
+def test_what_the_other_sweeps_did_counts_beside_a_fault(caplog: pytest.LogCaptureFixture) -> None:
+    def broken() -> int:
+        raise ValueError("one row is odd")
+
+    assert tasks._each(lambda: 1, broken, lambda: None, lambda: 2) == 3
+    assert "a sweep failed" in caplog.text
+
+
 def test_hand_too_many_leaves_the_work_to_the_others(db: None) -> None:
     order = initiated_order(now=NOW)
     key = int.from_bytes(b"expi", "big", signed=True)

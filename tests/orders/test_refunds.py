@@ -13,12 +13,7 @@ from django.db import IntegrityError, connections, transaction
 
 from core.errors import DomainError, PaymentError
 from orders.balances import Purse, purse
-from orders.models import (
-    Journal,
-    MoneyRules,
-    Payment,
-    Refund,
-)
+from orders.models import Journal, MoneyRules, Payment, Quote, Refund
 from orders.payments.base import Refunded
 from orders.services import (
     approve_refund,
@@ -195,6 +190,16 @@ def test_orders_that_only_authorised_money_hold_up_nobody() -> None:
     expire_due(NOW + timedelta(hours=1))
     assert settle_due(now=NOW + timedelta(hours=1), limit=1) == 1
     assert only(order).paise == 23_600
+
+
+def test_one_order_that_cannot_be_settled_holds_up_no_other() -> None:
+    broken, sound_one = billed(), billed()
+    for number, order in enumerate((broken, sound_one)):
+        books.captured(order, 500, reference=f"pay_{number}", now=LATER, actor="provider")
+    Quote.objects.filter(order=broken, current=True).update(lines=[{"paise": 19_352}])
+    assert settle_due(now=LATER, limit=1) == 1
+    assert sound_one.refunds.filter(payment_ref="pay_1").exists()
+    assert not broken.refunds.filter(payment_ref="pay_0").exists()
 
 
 def test_money_that_was_missed_is_returned_however_long_ago_it_came() -> None:
