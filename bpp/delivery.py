@@ -191,8 +191,7 @@ def is_refusal(outcome: str, status: int | None) -> bool:
 
 
 def storable(text: str) -> str:
-    """What a counterpart said, without what PostgreSQL's text cannot hold: NUL and lone surrogates, which JSON's
-    escapes can bring."""
+    """What a counterpart said, without the NUL and lone surrogates that PostgreSQL's text cannot hold."""
     return text.replace("\0", "").encode("utf-8", "replace").decode()
 
 

@@ -102,8 +102,10 @@ class Storefront:
         await self.pool.close()
 
     def answer(self, inbox_id: int, document: dict[str, Any]) -> None:
-        """Answer a stored search in the background, once until its outcome is written; before the shelf is stocked
-        it is left to the sweep."""
+        """Answer a stored search in the background, once until its outcome is written.
+
+        Before the shelf is stocked it is left to the sweep.
+        """
         if not self.shelf.stocked or inbox_id in self._under_way:
             return
         self._under_way.add(inbox_id)
