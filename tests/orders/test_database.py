@@ -8,8 +8,9 @@ import pytest
 from django.db import IntegrityError, connection, transaction
 from django.db.migrations.executor import MigrationExecutor
 
-from orders.models import Order, OrderEvent, Quote
+from orders.models import CouponUse, Order, OrderEvent, Overlay, Quote
 from orders.services.ledger import record
+from orders.services.overlaying import customer_key
 from tests.factories.orders import NOW, active_order, draft_order
 
 
@@ -62,3 +63,27 @@ def test_rules_can_be_taken_back_and_put_in_again() -> None:
     order = draft_order()
     with pytest.raises(IntegrityError), transaction.atomic():
         Order.objects.filter(pk=order.pk).update(state="complete")
+
+
+@pytest.mark.django_db(transaction=True)
+def test_coupons_of_before_are_hashed_again_and_told_apart() -> None:
+    latest = MigrationExecutor(connection).loader.graph.leaf_nodes()
+    order = draft_order()
+    order.customer = {"phone": "+910000000000"}
+    order.save(update_fields=["customer"])
+    coupon = Overlay.objects.create(operator=order.operator, kind="coupon", code="MONSOON", name="Monsoon", value=-10)
+    use = CouponUse.objects.create(
+        overlay=coupon, order=order, number=2, customer="contact:plain", customer_number=2, at=NOW
+    )
+    other = Overlay.objects.create(operator=order.operator, kind="coupon", code="WINTER", name="Winter", value=-10)
+    try:
+        MigrationExecutor(connection).migrate([("orders", "0014_overlay_advertised")])
+        with connection.cursor() as cursor:
+            cursor.execute("UPDATE orders_overlay SET code = 'Monsoon' WHERE id = %s", [other.pk])
+            # A limit lowered since then is not held against what was used before.
+            cursor.execute("UPDATE orders_overlay SET max_uses = 1, per_customer = 1 WHERE id = %s", [coupon.pk])
+    finally:
+        MigrationExecutor(connection).migrate(latest)
+    use.refresh_from_db()
+    other.refresh_from_db()
+    assert (use.customer, other.code) == (customer_key(order), f"Monsoon-{other.pk}")
