@@ -15,7 +15,7 @@
 Source: Serverless Workflow DSL 1.0.3 (dsl.md, dsl-reference.md).
 """
 
-from fulfillment.workflow.document import Definition, Place, load
+from fulfillment.workflow.document import Definition, load
 from fulfillment.workflow.engine import begin, resume, retry, wake, wanted
 from fulfillment.workflow.events import EventFilter
 from fulfillment.workflow.faults import (
@@ -26,6 +26,7 @@ from fulfillment.workflow.faults import (
     StateError,
     UnknownEffectError,
 )
+from fulfillment.workflow.places import Place
 from fulfillment.workflow.turns import Effect, Host, Step, Turn
 
 __all__ = [

@@ -20,7 +20,8 @@ from fulfillment.workflow.frames import Frame, Stack
 from fulfillment.workflow.machine import Done, Kind, Machine, Move
 
 _NAMESPACE = UUID("b6d0a1fd-9a5e-5b0b-a5a5-3a4cf0f2c6d1")
-LONGEST_BACKOFF = 40
+# Beyond so many doublings every delay is too long to be told.
+MOST_DOUBLINGS = 40
 
 
 def enter_try(machine: Machine, stack: Stack) -> Move:
@@ -97,7 +98,7 @@ def _delay(machine: Machine, stack: Stack, policy: dict[str, Any], facts: dict[s
     if "linear" in backoff:
         delay *= tries + 1
     elif "exponential" in backoff:
-        delay *= 2 ** min(tries, LONGEST_BACKOFF)
+        delay *= 2 ** min(tries, MOST_DOUBLINGS)
     try:
         delay += _jitter(machine, stack, policy)
         again = machine.now + delay

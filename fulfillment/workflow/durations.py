@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 UNITS = ("days", "hours", "minutes", "seconds", "milliseconds")
+LONGEST = timedelta(days=36_525)
 # Years and months are left out: they are not of one length.
 PATTERN = (
     r"^P(?!$)(?:(?P<weeks>\d+(?:\.\d+)?)W)?(?:(?P<days>\d+(?:\.\d+)?)D)?"
@@ -28,9 +29,10 @@ def span(duration: object) -> timedelta:
 def _span(parts: dict[str, Any]) -> timedelta:
     try:
         found = timedelta(**parts)
-        datetime(2000, 1, 1, tzinfo=UTC) + found
-    except OverflowError as err:
-        raise ValueError(f"{parts} is too long") from err
+    except OverflowError:
+        found = timedelta.max
+    if found > LONGEST:
+        raise ValueError(f"{parts} is too long; at most {LONGEST.days} days")
     return found
 
 

@@ -33,7 +33,7 @@ def visit_of(parent: Frame, tasks: str, pointer: str, raw: Any) -> str:
 
 def attempt(stack: Stack) -> int:
     """Which attempt the last frame of a stack is: one more than the retries of everything around it."""
-    return 1 + sum(frame.get("again", 0) for frame in stack[:-1])
+    return 1 + sum(int(frame.get("again", 0)) for frame in stack[:-1])
 
 
 def count_retry(frame: Frame) -> None:

@@ -45,13 +45,17 @@ class _Loader(yaml.SafeLoader):
 
     def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
         if self.check_event(yaml.AliasEvent):  # a handful of them can stand for gigabytes
-            raise _marked("an alias (*name): write the value out", self.peek_event())
+            raise _marked("an alias (*name): write the value out", self._next())
         self.depth += 1
         if self.depth > DEEPEST:
-            raise _marked(f"more than {DEEPEST} levels", self.peek_event())
+            raise _marked(f"more than {DEEPEST} levels", self._next())
         node: yaml.Node | None = super().compose_node(parent, index)
         self.depth -= 1
         return node
+
+    def _next(self) -> yaml.Event:
+        event: yaml.Event = self.peek_event()  # type: ignore[no-untyped-call]  # the stubs give it no types
+        return event
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         found: dict[Any, Any] = {}
