@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from catalog.models import Evse, Station
-from fulfillment.models import Command, Reading, Session
+from fulfillment.models import Reading, Session, TaskRun
 from orders.balances import Purse, purse
 from orders.filing import papers_of
 from orders.models import Consent, Invoice, Order, OrderEvent, Payment, Quote, Refund, Reservation
@@ -60,9 +60,9 @@ class OrderRoom:
 
 @dataclass(frozen=True, slots=True)
 class SessionRoom:
-    """A session's commands, newest readings, and its power curve as SVG points in a 600 × 120 box."""
+    """A session's calls to its station, newest readings, and its power curve as SVG points in a 600 × 120 box."""
 
-    commands: list[Command]
+    calls: list[TaskRun]
     readings: list[Reading]
     refused: int
     curve: str
@@ -105,7 +105,11 @@ def session_room(session: Session) -> SessionRoom:
     accepted = list(readings.filter(accepted=True)[:2000])[::-1]
     curve, peak_w = _curve(accepted)
     return SessionRoom(
-        commands=list(Command.objects.filter(session=session).order_by("created_at", "id")),
+        calls=list(
+            TaskRun.objects.filter(instance__session=session, key__isnull=False)
+            .select_related("instance")
+            .order_by("started_at", "id")
+        ),
         readings=list(readings[:MOST_ROWS]),
         refused=readings.filter(accepted=False).count(),
         curve=curve,

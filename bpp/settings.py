@@ -292,6 +292,7 @@ EV_POWER_SUPPLIER_URL = env("EV_POWER_SUPPLIER_URL").rstrip("/")
 EV_POWER_SUPPLIER_TOKEN = env("EV_POWER_SUPPLIER_TOKEN")
 EVENTS_TOKEN = env("EVENTS_TOKEN")
 EVENTS_SINK_URL = env("EVENTS_SINK_URL")
+WORKFLOW_LIFECYCLE_EVENTS = env_bool("WORKFLOW_LIFECYCLE_EVENTS", default=True)
 # Simulated stations charge this much faster than real ones; what a meter can believably show follows it.
 TIME_SCALE = float(env("TIME_SCALE", "1"))
 

@@ -108,6 +108,7 @@ def _advance() -> int:
     return _each(
         lambda: fulfillment.open_sessions_due(now=now, limit=50),
         lambda: fulfillment.process_events_due(now=now, limit=100),
+        lambda: fulfillment.adopt_due(now, limit=50),
         lambda: fulfillment.advance_due(now, limit=16),
         lambda: publish.publish_progress(now=now),
         lambda: fulfillment.bill_late_due(now=now),

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from django.contrib import admin
-from django.http import HttpRequest
 from unfold.contrib.filters.admin import ChoicesDropdownFilter
 
 from catalog.columns import column
 from catalog.deeds import DeedsMixin
-from catalog.tenancy import Area, LogAdmin, OwnRelatedFilter, reach_of
+from catalog.tenancy import Area, LogAdmin, OwnRelatedFilter
 from catalog.wording import kw, kwh
 from fulfillment.acts import SESSION_DEEDS
-from fulfillment.models import Command, Reading, Session, StationEvent
+from fulfillment.models import Reading, Session, StationEvent
 
 SESSION_TONES = {
     Session.State.WAITING: "primary",
@@ -30,12 +29,6 @@ EVENT_TONES = {
     StationEvent.State.DONE: "success",
     StationEvent.State.IGNORED: "default",
     StationEvent.State.REFUSED: "danger",
-}
-COMMAND_TONES = {
-    Command.State.INTENT: "primary",
-    Command.State.CONFIRMED: "success",
-    Command.State.REFUSED: "danger",
-    Command.State.UNKNOWN: "warning",
 }
 
 
@@ -56,7 +49,10 @@ class SessionAdmin(DeedsMixin, LogAdmin):
         ("Session", {"fields": ("order", "evse", "state", "power", "energy", "soc", "fault", "stop_reason")}),
         ("Meter", {"fields": ("register_start", "register_stop", "current_a", "voltage_v", "read_at")}),
         ("Times", {"fields": ("created_at", "started_at", "ended_at", "standing_at", "left_at", "progress_at")}),
-        ("Station side", {"fields": ("remote_id", "slot_number", "step", "next_at", "attempts")}),
+        (
+            "Station side",
+            {"fields": ("remote_id", "slot_number", "next_at", "attempts", "release_owed", "payment_due")},
+        ),
     )
     change_form_outer_before_template = "admin/session_room.html"
 
@@ -117,21 +113,3 @@ class StationEventAdmin(LogAdmin):
     @column("Outcome", order="state", tones=EVENT_TONES)
     def became(self, event: StationEvent) -> tuple[str, str]:
         return event.state, event.get_state_display()
-
-
-@admin.register(Command)
-class CommandAdmin(LogAdmin):
-    operator_path = "session__order__operator"
-    area: ClassVar[Area] = Area.CHARGING
-    list_display = ("created_at", "session", "name", "outcome", "attempts", "answered_at")
-    list_filter = (("state", ChoicesDropdownFilter), "name")
-    search_fields = ("session__order__code", "key")
-    list_select_related = ("session__order",)
-    ordering = ("-created_at",)
-
-    def get_exclude(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
-        return () if reach_of(request.user).everything else ("request",)
-
-    @column("Outcome", order="state", tones=COMMAND_TONES)
-    def outcome(self, command: Command) -> tuple[str, str]:
-        return command.state, command.get_state_display()

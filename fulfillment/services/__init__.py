@@ -1,6 +1,6 @@
 """What may be done about sessions? Every public verb of the app."""
 
-from fulfillment.services.advancing import advance_due
+from fulfillment.services.advancing import adopt_due, advance_due
 from fulfillment.services.correcting import bill_late_due, correct_meter
 from fulfillment.services.emitting import emit_due
 from fulfillment.services.events import process_events_due, store_events
@@ -18,6 +18,7 @@ from fulfillment.services.sessions import (
 from fulfillment.services.tracking import open_link, revoke_links, snapshot
 
 __all__ = [
+    "adopt_due",
     "advance_due",
     "bill_late_due",
     "cancel_waiting",

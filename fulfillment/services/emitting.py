@@ -6,7 +6,7 @@ it is made or sent, the sink can tell that it is one.
 
 from __future__ import annotations
 
-import uuid
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -15,45 +15,38 @@ from django.db import transaction
 
 from core.due import lock_next
 from core.errors import DriverError
+from core.nudges import nudge_on_commit
 from fulfillment.drivers.event_sink import post_event
-from fulfillment.models import EventOut, Session
+from fulfillment.models import EventOut
 
-TYPES = "com.ev-power-supplier.charging-station."
-IDS = uuid.UUID("7f2b8f7e-3a55-5d0a-9a39-3c1c1e0f4b60")
 LEASE_S = 30
 LONGEST_WAIT_S = 300
 GIVE_UP_AFTER = timedelta(days=1)
 
 
-def emit(kind: str, about: str, data: dict[str, Any], *, at: datetime) -> None:
-    """Owe the sink one event of `kind` about `about`; nothing where no sink is configured."""
+def owe(event: dict[str, Any], *, subject: str, at: datetime) -> None:
+    """Owe the sink one CloudEvent {id, source, type, data}, once by its id; nothing where no sink is configured."""
+    owe_all([event], subject=subject, at=at)
+
+
+def owe_all(events: Iterable[dict[str, Any]], *, subject: str, at: datetime) -> None:
+    """Owe the sink several CloudEvents, in order."""
     if not settings.EVENTS_SINK_URL:
         return
-    event = EventOut(
-        event_id=uuid.uuid5(IDS, f"{kind}/{about}"),
-        type=f"{TYPES}{kind}.v1",
-        subject=about,
-        at=at,
-        data=data,
-        next_at=at,
-    )
-    EventOut.objects.bulk_create([event], ignore_conflicts=True)
-
-
-def session_data(session: Session) -> dict[str, Any]:
-    """A session as our events tell it; energy in Wh."""
-    return {
-        "stationId": session.evse.station.code,
-        "session": {
-            "id": session.remote_id,
-            "card": session.card,
-            "slotNumber": session.slot_number,
-            "status": session.state,
-            "startedAt": _text(session.started_at),
-            "endedAt": _text(session.ended_at),
-            "energyWh": session.energy_wh,
-        },
-    }
+    rows = [
+        EventOut(
+            event_id=event["id"],
+            source=event["source"],
+            type=event["type"],
+            subject=event.get("subject") or subject,
+            at=at,
+            data=event.get("data"),
+            next_at=at,
+        )
+        for event in events
+    ]
+    EventOut.objects.bulk_create(rows, ignore_conflicts=True)
+    nudge_on_commit("advance")
 
 
 def emit_due(now: datetime, *, limit: int = 20) -> int:
@@ -94,14 +87,10 @@ def _wire(event: EventOut) -> dict[str, Any]:
     return {
         "specversion": "1.0",
         "id": str(event.event_id),
-        "source": settings.BECKN_SUBSCRIBER_URL,
+        "source": event.source,
         "type": event.type,
         "subject": event.subject,
-        "time": _text(event.at),
+        "time": event.at.isoformat(),
         "datacontenttype": "application/json",
         "data": event.data,
     }
-
-
-def _text(moment: datetime | None) -> str | None:
-    return moment.isoformat() if moment else None

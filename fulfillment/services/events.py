@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.db import OperationalError, transaction
 
@@ -13,17 +14,16 @@ from catalog import services as catalog
 from catalog.models import Evse, Station
 from core.due import lock_next, one_of
 from core.nudges import nudge_on_commit
-from fulfillment import states
 from fulfillment.cloudevents import Incoming
 from fulfillment.drivers.base import StationEvent as Fact
 from fulfillment.drivers.supplier_json import EventFormError, station_event
 from fulfillment.metering import DUPLICATE
 from fulfillment.models import Session, StationEvent
-from fulfillment.services.emitting import emit
+from fulfillment.services.instances import in_hand, trigger
 from fulfillment.services.keeping import keep_reading
 from fulfillment.services.leaving import note_place
 from fulfillment.services.readings import record_reading
-from fulfillment.services.running import BY_STATION, FAULT, STATION, begin_stop, fail, start_undo
+from fulfillment.services.running import BY_STATION, FAULT, STATION, begin_stop, fail, start_release
 from fulfillment.services.sessions import lock_session, nudge_advance
 from orders import services as orders
 from orders.models import Order
@@ -138,7 +138,7 @@ def _ask_again(order_id: int, fact: Fact, now: datetime) -> None:
     """The slot's word does not name a session, so the station is asked what became of ours."""
     _, session = lock_session(order_id)
     expected = session.state in {S.CHARGING, S.PAUSED} and fact.status == Evse.Status.CHARGING
-    if session.step in {states.WATCH, states.CONFIRM} and not expected:
+    if session.state in {S.CHARGING, S.PAUSED} and not expected:
         session.next_at = now
         session.save(update_fields=["next_at"])
         nudge_advance()
@@ -161,8 +161,22 @@ def _faulted(row: StationEvent, fact: Fact, evses: list[Evse], now: datetime) ->
     if fact.kind == "faulted":
         error = {"code": fact.error_code, "message": fact.error}
         place = {"stationId": fact.station} | ({"slotNumber": fact.slot_number} if fact.slot_number else {})
-        emit("out-of-order", f"{row.source}/{row.event_id}"[-128:], place | {"error": error}, at=now)
+        _run(row, place | {"error": error}, now)
     return DONE
+
+
+def _run(row: StationEvent, data: dict[str, Any], now: datetime, *, card: str = "") -> None:
+    """Have the station's workflow act on an event that was taken in, in words it can rely on."""
+    assert row.station is not None, "events without a station are refused"
+    event = {
+        "specversion": "1.0",
+        "id": row.event_id,
+        "source": row.source,
+        "type": row.type,
+        "time": row.time.isoformat(),
+        "data": data,
+    }
+    trigger(event, station=row.station, card=card, told_by=row if row.pk else None, now=now)
 
 
 def _end_by_fault(
@@ -230,9 +244,9 @@ def _meter_values(row: StationEvent, fact: Fact, evses: list[Evse], now: datetim
         reason = f"slot {fact.slot_number} sent a reading of a session at slot {session.slot_number}"
         keep_reading(session, value, reason=reason)
         return _refused(reason)
-    if session.state in GIVEN_UP and session.step == states.DONE:
+    if session.state in GIVEN_UP and not in_hand(session):
         # Energy flows although we gave up: whatever began late is stopped at once.
-        start_undo(session, now=now)
+        start_release(session, now=now)
         session.save()
     nudge_advance()
     reason = record_reading(order, session, value, now=now)

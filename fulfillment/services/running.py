@@ -14,7 +14,7 @@ from fulfillment.drivers.base import Ack
 from fulfillment.metering import Limits, Register
 from fulfillment.models import Reading, Session
 from fulfillment.selectors import meter_points
-from fulfillment.services.emitting import emit, session_data
+from fulfillment.services.instances import RELEASE, STOP, ask, call_off
 from orders import services as orders
 from orders.models import Order
 
@@ -22,22 +22,23 @@ S = Session.State
 STATION = "station"
 FAULT = "fault"
 BY_STATION = "ended by the station"
+SILENT = "station silent"
 CLOCK_SLACK = timedelta(seconds=metering.FUTURE_S)
 SOONEST = timedelta(milliseconds=250)
 
 
 def begin(order: Order, session: Session, ack: Ack, *, now: datetime) -> None:
     """Energy flows: the session charges, the order hears of it; a stop asked for meanwhile follows at once."""
-    session.state, session.step = states.move(session.state, S.CHARGING), states.LIGHT_ON
+    session.state = states.move(session.state, S.CHARGING)
     session.started_at = _believable(ack.started_at, session.asked_at or now, now)
     session.meter_start_wh = _first_register(ack)
     session.meter_wh = session.meter_start_wh
     session.power_w = ack.power_w or 0
     session.soc_percent = ack.soc_percent
-    session.attempts, session.next_at, session.progress_at = 0, now, now
+    session.attempts, session.progress_at = 0, now
+    session.next_at = look_again_at(order, session, now=now)
     orders.mark_started(order.pk, now=now, actor=STATION, data={"session": session.remote_id})
     show_evse(session, Evse.Status.CHARGING, now)
-    emit("session-started", session.card, session_data(session), at=now)
     nudge_on_commit("process")
     if session.stop_reason:
         begin_stop(order, session, now=now, reason=session.stop_reason, actor=order.bap_id)
@@ -46,22 +47,23 @@ def begin(order: Order, session: Session, ack: Ack, *, now: datetime) -> None:
 def begin_stop(
     order: Order, session: Session, *, now: datetime, reason: str, actor: str = STATION, fault: str = ""
 ) -> None:
-    """Charging shall end: the stop command is due now. Saves the session."""
-    session.state, session.step = states.move(session.state, S.ENDING), states.STOP
+    """Charging shall end: the workflow is to stop it. Saves the session."""
+    session.state = states.move(session.state, S.ENDING)
     session.stop_reason = reason[:40]
     session.fault = fault or session.fault
-    session.asked_at = session.next_at = session.updated_at = now
-    session.attempts = 0
+    session.asked_at = session.updated_at = now
+    session.next_at, session.attempts = None, 0
     session.save()
+    ask(STOP, session, now=now, broken=session.stop_reason == FAULT, reason=reason)
     orders.mark_ending(order.pk, now=now, actor=actor, data={"reason": reason})
     nudge_on_commit("process")
 
 
-def finish(order: Order, session: Session, ack: Ack | None, *, now: datetime, next_step: str) -> None:
+def finish(order: Order, session: Session, ack: Ack | None, *, now: datetime, release: bool = False) -> None:
     """Charging has ended: bill what the meter shows between start and stop.
 
-    Without an Ack the newest believed register counts. Nothing delivered at a fault makes the order fail, so that all
-    of it is refunded. Saves the session.
+    Without an Ack the newest believed register counts; `release` has the station give back what it may hold. Nothing
+    delivered at a fault makes the order fail, so that all of it is refunded. Saves the session.
     """
     start_wh, stop_wh, doubt = final_registers(session, ack)
     session.meter_start_wh, session.meter_stop_wh = start_wh, stop_wh
@@ -72,9 +74,11 @@ def finish(order: Order, session: Session, ack: Ack | None, *, now: datetime, ne
     session.provisional = ack is None
     started_at = session.started_at or now
     session.ended_at = max(started_at, _believable(ack.ended_at if ack else None, started_at, now))
-    session.state, session.step = states.move(session.state, S.ENDED), next_step
-    session.asked_at = session.next_at = session.updated_at = now
-    session.attempts = 0
+    session.state = states.move(session.state, S.ENDED)
+    session.asked_at = session.updated_at = now
+    session.next_at, session.attempts = None, 0
+    if release:
+        start_release(session, now=now)
     session.save()
     failed = session.stop_reason == FAULT
     close = orders.mark_failed if failed else orders.complete_order
@@ -90,18 +94,21 @@ def finish(order: Order, session: Session, ack: Ack | None, *, now: datetime, ne
     )
     if not failed:
         show_evse(session, Evse.Status.FINISHING, now)
-    emit("session-ended", session.card, session_data(session), at=now)
     nudge_on_commit("process")
 
 
-def fail(order: Order, session: Session, *, now: datetime, reason: str) -> None:
-    """The start did not come about: tell the buyer app, then give back whatever the station may hold for us."""
+def fail(order: Order, session: Session, *, now: datetime, reason: str, release: bool = True) -> None:
+    """The start did not come about: tell the buyer app. Saves the session.
+
+    `release` has the station give back what it may hold; a workflow that failed does so itself.
+    """
     session.state = states.move(session.state, S.FAILED)
     session.fault, session.ended_at = reason[:2000], now
-    start_undo(session, now=now)
+    session.asked_at = session.updated_at = now
+    if release:
+        start_release(session, now=now, broken=True)
     session.save()
     orders.mark_failed(order.pk, now=now, reason=reason[:500], actor=STATION)
-    emit("out-of-order", session.card, {"stationId": session.evse.station.code, "error": {"message": reason}}, at=now)
     nudge_on_commit("process")
 
 
@@ -109,14 +116,23 @@ def abandon(session: Session, *, now: datetime) -> None:
     """The order was closed while its session ran: no bill is left to make, but the station must stop. Saves."""
     session.state = states.move(session.state, S.FAILED)
     session.fault, session.ended_at = "the order was closed while its session ran", now
-    start_undo(session, now=now)
+    session.asked_at, session.next_at = now, None
+    start_release(session, now=now)
     session.save()
 
 
-def start_undo(session: Session, *, now: datetime) -> None:
-    """Make it due that the station gives back what this session's card holds. The caller saves."""
-    session.step, session.attempts = states.UNDO, 0
-    session.asked_at = session.next_at = session.updated_at = now
+def start_release(session: Session, *, now: datetime, broken: bool = False) -> None:
+    """Have the station give back whatever this session's card holds, instead of what was asked of it. The caller
+    saves."""
+    late = call_off(session, reason="what the card holds is to be given back", now=now)
+    session.release_owed, session.updated_at = True, now
+    broken = broken or session.stop_reason in {FAULT, SILENT}
+    ask(RELEASE, session, now=now, lookAgain=late, broken=broken, reason=session.fault[:500])
+
+
+def add_fault(session: Session, text: str) -> None:
+    """Add a word to what went wrong with a session. The caller saves."""
+    session.fault = "; ".join(part for part in (session.fault, text) if part)[:2000]
 
 
 def follow(order: Order, session: Session, *, now: datetime) -> None:
@@ -129,8 +145,7 @@ def follow(order: Order, session: Session, *, now: datetime) -> None:
         begin_stop(order, session, now=now, reason=reason)
         return
     _pause_or_resume(order, session, now=now)
-    if session.step == states.WATCH:
-        session.next_at = look_again_at(order, session, now=now)
+    session.next_at = look_again_at(order, session, now=now)
     session.updated_at = now
     session.save()
 

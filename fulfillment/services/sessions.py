@@ -17,7 +17,8 @@ from core.errors import NotAllowed, NotFound, Unavailable
 from core.nudges import nudge_on_commit
 from fulfillment import states
 from fulfillment.models import Session
-from fulfillment.services.running import begin_stop, start_undo
+from fulfillment.services.instances import START, ask
+from fulfillment.services.running import begin_stop, start_release
 from orders import services as orders
 from orders.models import Order
 
@@ -97,9 +98,8 @@ def request_start(order_id: int, now: datetime, *, actor: str = "") -> Session:
     if session.state != S.WAITING:
         raise _refused(order, f"the session of order {order} is {session.state}; it can be started only once")
     _check_evse(order, session, now)
-    session.state, session.step = states.move(session.state, S.STARTING), states.START_STEPS[0]
-    session.asked_at = session.next_at = session.updated_at = now
-    session.attempts = 0
+    session.state = states.move(session.state, S.STARTING)
+    session.asked_at = session.updated_at = now
     try:
         with transaction.atomic():
             session.save()
@@ -107,6 +107,7 @@ def request_start(order_id: int, now: datetime, *, actor: str = "") -> Session:
         if "session_one_active_per_evse" not in str(err):
             raise
         raise _busy(session, "another session is running there") from err
+    ask(START, session, now=now, patient=True)
     orders.mark_starting(order.pk, now=now, actor=actor or order.bap_id)
     nudge_advance()
     return session
@@ -140,10 +141,11 @@ def cancel_waiting(order_id: int, now: datetime) -> bool:
     if session is None or session.state not in {S.WAITING, S.STARTING}:
         return False
     held_something = session.state == S.STARTING
-    session.state, session.step = states.move(session.state, S.CANCELLED), states.DONE
+    session.state = states.move(session.state, S.CANCELLED)
     session.next_at, session.ended_at, session.updated_at = None, now, now
     if held_something:
-        start_undo(session, now=now)
+        session.asked_at = now
+        start_release(session, now=now)
     session.save()
     nudge_advance()
     return True

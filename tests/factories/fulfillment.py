@@ -8,6 +8,7 @@ from typing import Any
 from catalog.models import Connector, Evse
 from fulfillment import services as fulfillment
 from fulfillment.models import Session
+from fulfillment.services.workflows import Asked, Claim, answer, claim_next, settle
 from tests.factories.orders import NOW, active_order
 
 
@@ -37,6 +38,19 @@ def charging_session(connector: Connector | None = None, *, now: datetime = NOW,
 def run_steps(now: datetime, *, most: int = 20) -> int:
     """Do everything that is due at one moment."""
     return fulfillment.advance_due(now, limit=most)
+
+
+def drive_to(task: str, now: datetime) -> tuple[Claim, Asked]:
+    """Take the instance that is due up to the call of `task`, whose intent is on record and which is not made yet."""
+    claim = claim_next(now)
+    assert claim is not None
+    told = None
+    while True:
+        asked = settle(claim, told, now=now)
+        assert asked is not None, f"it never came to {task}"
+        if asked.effect.pointer.endswith(f"/{task}"):
+            return claim, asked
+        told = answer(asked)
 
 
 def later(seconds: float, *, now: datetime = NOW) -> datetime:

@@ -1,0 +1,58 @@
+"""How is it written down what a workflow instance did, and what it is about to do?"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterable
+
+from django.db.models import F
+
+from fulfillment.models import TaskRun, WorkflowInstance
+from fulfillment.workflow import Effect, Step
+
+KEYS = uuid.UUID("2d1f0f0a-6a37-5c0e-8f53-7b9f6f5f1f2e")
+S = TaskRun.State
+ENDS = frozenset({S.COMPLETED, S.FAULTED, S.RETRIED, S.SKIPPED, S.CANCELLED})
+NEWS = ["state", "output", "fault", "ended_at"]
+ONCE = ["instance", "pointer", "visit", "attempt"]
+
+
+def key_of(instance: WorkflowInstance, effect: Effect) -> uuid.UUID:
+    """The idempotency key of an effect: the same over repeats and retries, another in the next round of a loop."""
+    return uuid.uuid5(KEYS, f"{instance.uid}/{effect.id}")
+
+
+def write(instance: WorkflowInstance, steps: Iterable[Step], intents: Iterable[Effect]) -> None:
+    """Put down the steps of a turn, and the effects that are asked for next, before they are."""
+    rows: dict[tuple[str, str, int], TaskRun] = {}
+    for step in steps:
+        place = step.pointer, step.visit, step.attempt
+        row = rows.get(place)
+        if row is None:
+            row = rows[place] = TaskRun(
+                instance=instance,
+                pointer=step.pointer,
+                visit=step.visit,
+                attempt=step.attempt,
+                name=step.name[:100],
+                kind=step.kind,
+                input=step.input,
+                started_at=step.at,
+            )
+        row.state, row.output, row.fault = step.state, step.output, step.fault
+        row.ended_at = step.at if step.state in ENDS else None
+    for effect in intents:
+        row = rows.get((effect.pointer, effect.visit, effect.attempt))
+        if row is None:
+            continue  # on record since an earlier turn
+        row.request, row.asked = effect.request, 1
+        row.key = key_of(instance, effect) if effect.kind != "listen" else None
+    TaskRun.objects.bulk_create(rows.values(), update_conflicts=True, unique_fields=ONCE, update_fields=NEWS)
+
+
+def asked_again(instance: WorkflowInstance, effects: Iterable[Effect]) -> None:
+    """Count that effects are asked for once more: whoever asked before did not come back with the answer."""
+    for effect in effects:
+        instance.tasks.filter(pointer=effect.pointer, visit=effect.visit, attempt=effect.attempt).update(
+            asked=F("asked") + 1
+        )
