@@ -197,9 +197,7 @@ class WorkflowInstance(models.Model):
     status = models.CharField(max_length=9, choices=Status, default=Status.PENDING)
     trigger = models.CharField(max_length=100, help_text="Type of the event that began it.")
     input = models.JSONField()
-    state = models.JSONField(
-        null=True, blank=True, help_text="Where it stands; empty before and after."
-    )
+    state = models.JSONField(null=True, blank=True, help_text="Where it stands; empty before and after.")
     output = models.JSONField(null=True, blank=True)
     fault = models.JSONField(null=True, blank=True, help_text="The error that ended it.")
     reason = models.TextField(blank=True, default="", help_text="Why it was suspended or cancelled, or why it rests.")
@@ -274,6 +272,9 @@ class TaskRun(models.Model):
     class Meta:
         constraints = [
             models.UniqueConstraint(fields=["instance", "pointer", "visit", "attempt"], name="task_run_once")
+        ]
+        indexes = [
+            models.Index(fields=["id"], name="task_run_listens", condition=Q(kind="listen", state="started")),
         ]
 
     def __str__(self) -> str:

@@ -104,9 +104,7 @@ class Migration(migrations.Migration):
                 ("input", models.JSONField()),
                 (
                     "state",
-                    models.JSONField(
-                        blank=True, help_text="Where it stands; empty before and after.", null=True
-                    ),
+                    models.JSONField(blank=True, help_text="Where it stands; empty before and after.", null=True),
                 ),
                 ("output", models.JSONField(blank=True, null=True)),
                 ("fault", models.JSONField(blank=True, help_text="The error that ended it.", null=True)),
@@ -304,6 +302,12 @@ class Migration(migrations.Migration):
             model_name="taskrun",
             constraint=models.UniqueConstraint(
                 fields=("instance", "pointer", "visit", "attempt"), name="task_run_once"
+            ),
+        ),
+        migrations.AddIndex(
+            model_name="taskrun",
+            index=models.Index(
+                condition=models.Q(("kind", "listen"), ("state", "started")), fields=["id"], name="task_run_listens"
             ),
         ),
     ]

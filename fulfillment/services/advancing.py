@@ -10,6 +10,7 @@ from django.utils import timezone
 from core.due import each_alone
 from fulfillment.models import Session, WorkflowInstance
 from fulfillment.services.instances import START, STOP, ask, in_hand
+from fulfillment.services.listening import tell_listeners
 from fulfillment.services.running import start_release
 from fulfillment.services.sessions import lock_session
 from fulfillment.services.watching import watch_due
@@ -25,7 +26,7 @@ def advance_due(now: datetime | None = None, *, limit: int = 16) -> int:
 
     `now` replaces the clock.
     """
-    return watch_due(now, limit=limit) + run_due(now, limit=limit)
+    return watch_due(now, limit=limit) + tell_listeners(now or timezone.now()) + run_due(now, limit=limit)
 
 
 def adopt_due(now: datetime | None = None, *, limit: int = 50) -> int:

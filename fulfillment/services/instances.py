@@ -47,14 +47,18 @@ def pinned(row: WorkflowDefinition) -> Definition:
 def trigger(
     event: dict[str, Any],
     *,
-    station: Station,
     now: datetime,
+    station: Station | None = None,
     card: str = "",
     session: Session | None = None,
     told_by: StationEvent | None = None,
+    definition: Definition | None = None,
 ) -> WorkflowInstance:
-    """Owe the station's workflow one run for `event`, a whole CloudEvent; due at once, in the caller's transaction."""
-    definition = station_workflow()
+    """Owe a workflow one run for `event`, a whole CloudEvent; due at once, in the caller's transaction.
+
+    The workflow is the stations' where no `definition` is named.
+    """
+    definition = definition or station_workflow()
     row, _ = WorkflowDefinition.objects.get_or_create(
         hash=definition.hash,
         defaults={"name": definition.name, "version": definition.version, "text": definition.text},

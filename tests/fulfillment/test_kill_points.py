@@ -16,7 +16,7 @@ from tests.fulfillment.supplier import FakeSupplier
 pytestmark = pytest.mark.django_db
 
 AFTER_LEASE_S = LEASE_S + 1
-ROUTES = {"acquireSlot": "acquire", "lockSlot": "lock", "start": "start", "end": "end", "pay": "pay", "unlock": "unlock"}
+ROUTES = {"acquireSlot": "acquire", "lockSlot": "lock"} | {name: name for name in ("start", "end", "pay", "unlock")}
 ON_THE_WAY_TO_THE_END = {"end", "pay", "unlock"}
 
 
