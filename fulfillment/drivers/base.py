@@ -1,8 +1,7 @@
-"""What can be asked of a station, and what may it tell us, whichever protocol it speaks?
+"""What do stations tell us, whichever protocol they speak?
 
-A command only asks; truth comes back as an `Ack` of the station's own record, or later as a `StationEvent`. Every
-command that has an effect carries a `key` that stays the same over repeats, and `repeated`, which is True where an
-earlier try may already have taken effect: the driver then asks the station before it repeats.
+Commands go through the station's workflow; truth comes back as an `Ack`, the station's own record of a session, or as
+a `StationEvent`.
 """
 
 from __future__ import annotations
@@ -47,15 +46,6 @@ class Ack:
 
 
 @dataclass(frozen=True, slots=True)
-class Light:
-    """What a lamp shows: action `on` or `flicker`, color `blue`, `white` or `red`; `duration_ms` where it ends."""
-
-    action: str
-    color: str
-    duration_ms: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class MeterValue:
     """One reading: `energy_wh` is the register, power in W, soc in percent.
 
@@ -90,65 +80,9 @@ class StationEvent:
     reading: MeterValue | None = None
 
 
-class Acquires(Protocol):
-    def acquire(self, station: str, card: str, *, slot_number: int | None, key: str, repeated: bool) -> Ack:
-        """Reserve a slot for a card; the Ack names the session and the slot given. Raises DriverError."""
-        ...
+class StationDriver(Protocol):
+    """What is asked of a station beside its workflow, which makes its own calls."""
 
-
-class Locks(Protocol):
-    def lock(self, station: str, slot_number: int, *, session_id: str, key: str, repeated: bool) -> Ack:
-        """Close the slot around the vehicle's plug. Raises DriverError."""
-        ...
-
-
-class Starts(Protocol):
-    def start(self, session_id: str, *, key: str, repeated: bool) -> Ack:
-        """Let energy flow. Raises DriverError."""
-        ...
-
-
-class Stops(Protocol):
-    def stop(self, session_id: str, *, key: str, repeated: bool) -> Ack:
-        """End the flow; the Ack carries the final registers. Stopping twice is harmless. Raises DriverError."""
-        ...
-
-
-class Settles(Protocol):
-    def settle(self, session_id: str, *, key: str, repeated: bool) -> Ack:
-        """Pay the station side once for an ended session. Raises DriverError."""
-        ...
-
-
-class Unlocks(Protocol):
-    def unlock(self, station: str, slot_number: int, *, session_id: str, key: str, repeated: bool) -> Ack:
-        """Open the slot after the end. Raises DriverError."""
-        ...
-
-
-class Releases(Protocol):
-    def release(self, station: str, card: str, *, key: str) -> Ack | None:
-        """Undo whatever a card still holds (stop, pay, unlock); None where it holds nothing. Raises DriverError."""
-        ...
-
-
-class Tells(Protocol):
     def status(self, session_id: str) -> Ack | None:
         """The station's record of a session now; None where it knows none. Raises DriverError."""
         ...
-
-
-class Signals(Protocol):
-    def signal(self, station: str, slot_number: int | None, light: Light, *, key: str) -> None:
-        """Show a light at a slot, or at the station's main lamp where the slot is None. Raises DriverError."""
-        ...
-
-
-class AsksSupport(Protocol):
-    def support(self, station: str, error: str, *, key: str) -> str:
-        """Report a defect; returns the number of the ticket. Raises DriverError."""
-        ...
-
-
-class StationDriver(Acquires, Locks, Starts, Stops, Settles, Unlocks, Releases, Tells, Signals, AsksSupport, Protocol):
-    """Everything a session needs of a station."""
