@@ -25,6 +25,7 @@ from fulfillment.services.running import (
     BY_STATION,
     FAULT,
     SILENT,
+    abandon,
     begin_stop,
     finish,
     follow,
@@ -95,6 +96,9 @@ def _ask(watch: Watch) -> tuple[Ack | None, DriverError | None]:
 def _take_in(watch: Watch, ack: Ack | None, err: DriverError | None, *, now: datetime) -> None:
     order, session = lock_session(watch.order_id)
     if session.state not in {S.CHARGING, S.PAUSED}:
+        return
+    if order.state != Order.State.ACTIVE:
+        abandon(session, now=now)
         return
     if err is not None:
         session.attempts += 1
