@@ -101,7 +101,7 @@ def test_vehicle_that_takes_nothing_pauses_the_session_until_it_does(supplier: F
 def test_energy_that_flows_after_we_gave_up_is_stopped(supplier: FakeSupplier) -> None:
     session = charging_session()
     now = supplier.after(30)
-    Session.objects.filter(pk=session.pk).update(state="failed", step="done", next_at=None)
+    Session.objects.filter(pk=session.pk).update(state="failed", next_at=None)
     process(event("meter-values", meter(session, (session.meter_start_wh or 0) + 100, now)), now)
     run_steps(now)
     assert supplier.session.status == "closed"

@@ -11,6 +11,7 @@ from pytest_django import Settings
 from catalog.models import Evse
 from fulfillment import services as fulfillment
 from fulfillment.models import EventOut, Session, StationEvent
+from fulfillment.services.watching import watch_due
 from orders.models import Order
 from tests.factories.fulfillment import charging_session, run_steps, starting_session, waiting_session
 from tests.factories.orders import NOW
@@ -18,6 +19,8 @@ from tests.fulfillment.supplier import FakeSupplier
 from tests.fulfillment.telling import TYPES, event, post, process, status_of
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("events_token"), pytest.mark.urls("fulfillment.urls")]
+
+LIFECYCLE = "io.serverlessworkflow."
 
 
 @pytest.mark.parametrize(
@@ -64,7 +67,7 @@ def test_fault_that_is_told_after_the_poll_saw_the_end_is_still_the_reason(suppl
     session = charging_session()
     now = supplier.after(30)
     supplier.rules.fault(session.evse.station.code, 1, {"code": "X", "message": "y"})
-    fulfillment.advance_due(now, limit=1)
+    assert watch_due(now, limit=1) == 1
     process(event("faulted", status_of(session) | {"error": {"code": "X", "message": "y"}}, at=now), now)
     run_steps(now)
     session.refresh_from_db()
@@ -124,7 +127,8 @@ def test_fault_while_charging_ends_the_session_and_bills_to_the_meter(
     assert session.fault == "GroundFault: leak"
     assert session.order.fulfillment == Order.Fulfillment.CHARGER_ERROR
     assert supplier.rules.leds[-1]["color"] == "red"
-    assert next(iter(supplier.rules.tickets.values()))["error"] == {"message": "GroundFault: leak"}
+    (ticket,) = supplier.rules.tickets.values()
+    assert ticket["error"] == {"code": "GroundFault", "message": "leak"}, "in the station's own words, once"
     assert Evse.objects.get(pk=session.evse_id).status == Evse.Status.FAULTED
 
 
@@ -174,14 +178,20 @@ def test_bad_event_does_not_stop_the_next() -> None:
     assert StationEvent.objects.get(event_id="poison").state == "refused"
 
 
+@pytest.mark.parametrize("told", [True, False])
 def test_our_own_events_are_owed_once_and_only_where_there_is_a_sink(
-    supplier: FakeSupplier, settings: Settings
+    supplier: FakeSupplier, settings: Settings, told: bool
 ) -> None:
+    settings.WORKFLOW_LIFECYCLE_EVENTS = told
     charging_session()
     assert not EventOut.objects.exists()
     settings.EVENTS_SINK_URL = "http://127.0.0.1:9/events"
     session = charging_session()
-    assert [row.type for row in EventOut.objects.all()] == [f"{TYPES}session-started.v1"]
+    types = list(EventOut.objects.order_by("pk").values_list("type", flat=True))
+    assert [type_ for type_ in types if not type_.startswith(LIFECYCLE)] == [f"{TYPES}session-started.v1"]
+    of_the_workflow = [type_.removeprefix(LIFECYCLE) for type_ in types if type_.startswith(f"{LIFECYCLE}workflow.")]
+    assert of_the_workflow == (["workflow.started.v1", "workflow.completed.v1"] if told else [])
+    assert any(type_.startswith(f"{LIFECYCLE}task.") for type_ in types) == told
     fulfillment.request_stop(session.order_id, supplier.after(30))
     run_steps(supplier.at)
     assert EventOut.objects.get(type=f"{TYPES}session-ended.v1").data["session"]["energyWh"] == 250

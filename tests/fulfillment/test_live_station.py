@@ -16,6 +16,7 @@ from pytest_django.live_server_helper import LiveServer
 from catalog.models import Evse
 from fulfillment import services as fulfillment
 from fulfillment.models import Reading, Session, StationEvent
+from fulfillment.services.instances import in_hand
 from sandbox.serving import serve
 from sandbox.supplier import SupplierSettings
 from sandbox.supplier_controls import supplier_app
@@ -70,7 +71,8 @@ def test_session_runs_by_events_and_ends_at_the_ordered_energy(live_server: Live
 
         def over() -> bool:
             session.refresh_from_db()
-            return session.step == "done" and not StationEvent.objects.filter(state="new").exists()
+            told = not StationEvent.objects.filter(state="new").exists()
+            return session.state == Session.State.ENDED and not in_hand(session) and told
 
         work_until(over)
     assert (session.state, session.stop_reason) == (Session.State.ENDED, "ordered energy reached")
