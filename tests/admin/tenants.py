@@ -12,7 +12,7 @@ from django.db.models import Model
 
 from bpp.models import DeliveryAttempt, InboxMessage, OutboxMessage
 from catalog.models import Connector, Evse, EvseStatusChange, Operator, OperatorStaff, Station, Tariff
-from fulfillment.models import Command, Reading, Session, StationEvent
+from fulfillment.models import Reading, Session, StationEvent
 from orders.models import (
     CancellationRule,
     Collection,
@@ -169,7 +169,6 @@ def _around(order: Order, word: str, now: datetime) -> tuple[Session, InboxMessa
             message=outbox, at=now, wait_ms=12, status=500, outcome="error", response=f"{word} answer"
         ),
         Reading.objects.create(session=session, at=now, energy_wh=3300, power_w=29_500, reason=f"{word} reading"),
-        Command.objects.create(session=session, key=f"{word}-key", name="start", request={"card": f"{word}-card"}),
         StationEvent.objects.create(
             source=f"{word}-source", event_id=f"{word}-1", type="faulted.v1", time=now, data={"note": word},
             station=station,
