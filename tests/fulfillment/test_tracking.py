@@ -157,9 +157,7 @@ def test_order_without_a_session_can_be_tracked() -> None:
 async def test_stream_sends_the_snapshot_and_ends_with_the_receipt() -> None:
     def ended() -> str:
         with_order = waiting_session()
-        Session.objects.filter(pk=with_order.pk).update(
-            state="ended", meter_start_wh=0, meter_stop_wh=0, ended_at=NOW
-        )
+        Session.objects.filter(pk=with_order.pk).update(state="ended", meter_start_wh=0, meter_stop_wh=0, ended_at=NOW)
         return fulfillment.open_link(with_order.order_id, timezone.now())
 
     token = await sync_to_async(ended)()
