@@ -116,7 +116,6 @@ NAVIGATION: list[dict[str, Any]] = [
             _item("Sessions", "bolt", "fulfillment_session"),
             _item("Readings", "speed", "fulfillment_reading"),
             _item("Station events", "sensors", "fulfillment_stationevent"),
-            _item("Commands", "terminal", "fulfillment_command"),
         ],
     },
     {
