@@ -45,7 +45,7 @@ def _adopt(order_id: int, now: datetime) -> bool:
     if in_hand(session):
         return False
     if session.state == S.STARTING:
-        ask(START, session, now=now, patient=True)
+        ask(START, session, now=now, patient=True, again=True)
     elif session.state == S.ENDING:
         ask(STOP, session, now=now)
     else:
