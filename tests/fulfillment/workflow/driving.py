@@ -11,6 +11,7 @@ from typing import Any
 
 from fulfillment import workflow
 from fulfillment.workflow import Definition, Effect, Host, Step, Turn
+from tests.fulfillment.workflow import official
 
 NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
 HOST = Host(secrets={"supplier": "t0ken", "portal": "ann:s3cret"})
@@ -22,7 +23,10 @@ Outcome = dict[str, Any]
 
 def define(tasks: str) -> Definition:
     """A definition with a head; `tasks` is the rest of the YAML."""
-    return workflow.load(HEAD + dedent(tasks))
+    text = HEAD + dedent(tasks)
+    definition = workflow.load(text)
+    official.hold(text)
+    return definition
 
 
 def answer(body: Any = None, *, status: int = 200, headers: Mapping[str, str] | None = None) -> Outcome:

@@ -87,7 +87,8 @@ def test_switch_takes_the_first_case_that_holds(color: str, default: str, then: 
 def test_condition_holds_only_where_it_is_true() -> None:
     tasks = "do: [{a: {switch: [{x: {when: .v, then: b}}], then: end}}, {b: {set: {held: true}}}]"
     assert output_of(tasks, {"v": True}) == {"held": True}
-    for value in ("true", 1, {}, None, False):
+    values: tuple[Any, ...] = ("true", 1, {}, None, False)
+    for value in values:
         assert output_of(tasks, {"v": value}) == {"v": value}
 
 
