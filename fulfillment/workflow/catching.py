@@ -17,7 +17,7 @@ from fulfillment.workflow import frames, templates
 from fulfillment.workflow.durations import moment, stamp
 from fulfillment.workflow.faults import Fault, fault, same_type
 from fulfillment.workflow.frames import Frame, Stack
-from fulfillment.workflow.machine import Done, Kind, Machine, Move
+from fulfillment.workflow.machine import Done, Kind, Machine, Move, Rescue
 
 _NAMESPACE = UUID("b6d0a1fd-9a5e-5b0b-a5a5-3a4cf0f2c6d1")
 # Beyond so many doublings every delay is too long to be told.
@@ -34,35 +34,23 @@ def inside_try(machine: Machine, stack: Stack, frame: Frame, output: Any) -> Mov
     return Done(output)
 
 
-def caught(machine: Machine, stack: Stack, frame: Frame, error: Fault) -> bool:
-    """Whether the last frame of the stack catches an error from `frame` in it; errors of its catch go on."""
-    task = machine.task(stack[-1])
-    if machine.place(frame).branch != "try":
-        return False
-    catch, facts = task["catch"], error.as_dict()
-    if not all(_equal(name, wanted, facts) for name, wanted in catch.get("errors", {}).get("with", {}).items()):
-        return False
-    return _holds(machine, stack, catch, facts)
-
-
-def rescue(machine: Machine, stack: Stack, error: Fault) -> Move:
-    """What the last frame does about an error it has caught."""
-    frame, catch = stack[-1], machine.task(stack[-1])["catch"]
-    facts = error.as_dict()
+def caught(machine: Machine, stack: Stack, frame: Frame, error: Fault) -> Rescue | None:
+    """What the last frame of the stack does about an error from `frame` in it; errors of its catch go on."""
+    catch, facts = machine.task(stack[-1])["catch"], error.as_dict()
+    wanted = catch.get("errors", {}).get("with", {})
+    if machine.place(frame).branch != "try" or not all(_equal(name, wanted[name], facts) for name in wanted):
+        return None
+    if not _holds(machine, stack, catch, facts):
+        return None
     if "retry" in catch:
-        policy = machine.definition.named("retries", catch["retry"])
-        delay = _delay(machine, stack, policy, facts)
+        delay = _delay(machine, stack, machine.definition.named("retries", catch["retry"]), facts)
         if delay is not None:
-            machine.note(stack, "retried", input=frame["input"], fault=facts)
-            frame["tries"] = frame.get("tries", 0) + 1
-            frame["due"] = stamp(machine.now + delay)
-            return due(machine, stack) if delay <= timedelta() else None
+            return lambda machine, stack: _again(machine, stack, delay, facts)
         if "do" not in catch:
-            raise error
-    if "do" not in catch:
-        return Done(frame["input"])
-    frame["vars"] = {templates.error_variable(machine.task(frame)): facts}
-    return machine.first_of(stack, "/catch/do", frame["input"])
+            return None
+    if "do" in catch:
+        return lambda machine, stack: _mend(machine, stack, facts)
+    return lambda machine, stack: Done(stack[-1]["input"])
 
 
 def due(machine: Machine, stack: Stack) -> Move:
@@ -70,8 +58,22 @@ def due(machine: Machine, stack: Stack) -> Move:
     frame = stack[-1]
     frame.pop("due")
     frame.pop("seen", None)
-    frames.count_retry(frame)
+    frames.count_retry([frame], frame)
     return machine.first_of(stack, "/try", frame["input"])
+
+
+def _again(machine: Machine, stack: Stack, delay: timedelta, facts: dict[str, Any]) -> Move:
+    frame = stack[-1]
+    machine.note(stack, "retried", input=frame["input"], fault=facts)
+    frame["tries"] = frame.get("tries", 0) + 1
+    frame["due"] = stamp(machine.now + delay)
+    return None if delay else due(machine, stack)
+
+
+def _mend(machine: Machine, stack: Stack, facts: dict[str, Any]) -> Move:
+    frame = stack[-1]
+    frame["vars"] = {templates.error_variable(machine.task(frame)): facts}
+    return machine.first_of(stack, "/catch/do", frame["input"])
 
 
 def _equal(name: str, wanted: Any, facts: dict[str, Any]) -> bool:
@@ -124,4 +126,4 @@ def _jitter(machine: Machine, stack: Stack, policy: dict[str, Any]) -> timedelta
     return shortest + max(longest - shortest, timedelta()) * share / 1_000_000
 
 
-CATCHING = {"try": Kind(enter_try, inside=inside_try, due=due, caught=caught, rescue=rescue)}
+CATCHING = {"try": Kind(enter_try, inside=inside_try, due=due, caught=caught)}

@@ -98,7 +98,7 @@ def retry(definition: Definition, state: Mapping[str, Any], pointer: str, *, now
     stack, raw = _retried(machine, pointer)
     machine.state["status"] = "running"
     machine.state.pop("error")
-    frames.count_retry(machine.state["root"])
+    frames.count_retry(stack, machine.state["root"])
     machine.run(stack, Enter(pointer, raw))
     return _turn(machine)
 

@@ -36,9 +36,12 @@ def attempt(stack: Stack) -> int:
     return 1 + sum(int(frame.get("again", 0)) for frame in stack[:-1])
 
 
-def count_retry(frame: Frame) -> None:
-    """Count a retry of what is in a frame, so that no run in it has the attempt of an earlier one."""
-    frame["again"] = frame.get("again", 0) + 1 + frame.pop("folded", 0)
+def count_retry(stack: Stack, frame: Frame) -> None:
+    """Count a retry of what is in the last frame of a stack: `frame`, which is in the stack, counts it.
+
+    Afterwards no run in it has the attempt of an earlier one.
+    """
+    frame["again"] = frame.get("again", 0) + 1 + max(each.pop("folded", 0) for each in stack)
 
 
 def fold(stack: Stack) -> None:

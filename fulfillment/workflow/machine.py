@@ -48,6 +48,8 @@ class Done:
 
 
 Move = Enter | Done | None
+# What a task does about a fault it has caught, once what was inside it is gone. It raises no Fault.
+Rescue = Callable[["Machine", Stack], Move]
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,15 +58,14 @@ class Kind:
 
     `enter` starts it, `inside` goes on when a list of tasks in it has ended with an output, `answer` takes the
     outcome of the effect it waited for, `due` goes on when the time it waited for has come, `caught` looks at a
-    fault from inside and says whether it is caught. A kind that can do none of these lacks them.
+    fault from inside and gives what to do about it, or None to let it go on. A kind lacks what it cannot do.
     """
 
     enter: Callable[[Machine, Stack], Move]
     inside: Callable[[Machine, Stack, Frame, Any], Move] | None = None
     answer: Callable[[Machine, Stack, Mapping[str, Any]], Move] | None = None
     due: Callable[[Machine, Stack], Move] | None = None
-    caught: Callable[[Machine, Stack, Frame, Fault], bool] | None = None
-    rescue: Callable[[Machine, Stack, Fault], Move] | None = None
+    caught: Callable[[Machine, Stack, Frame, Fault], Rescue | None] | None = None
 
 
 @dataclass(slots=True)
@@ -208,13 +209,18 @@ class Machine:
                 output = self._transformed(stack, task["output"]["as"], output, raw_output=output)
             schemas.hold(task["output"], output, "output")
         fits(output, "output")
-        if "export" in task and "as" in task["export"]:
-            context = self._transformed(stack, task["export"]["as"], output, raw_output=done.output, output=output)
-            schemas.hold(task["export"], context, "context")
-            fits(context, "context")
-            self.state["context"] = context
+        if "export" in task:
+            self._export(stack, task["export"], done.output, output)
         self.note(stack, "completed", input=frame["input"], output=output)
         return self._next(stack, output, done.then or task.get("then", "continue"))
+
+    def _export(self, stack: Stack, export: Mapping[str, Any], raw_output: Any, output: Any) -> None:
+        context = self.state["context"]
+        if "as" in export:
+            context = self._transformed(stack, export["as"], output, raw_output=raw_output, output=output)
+            fits(context, "context")
+        schemas.hold(export, context, "context")
+        self.state["context"] = context
 
     def _next(self, stack: Stack, output: Any, then: str) -> Move:
         """Take the last frame off, and go where `then` says."""
@@ -264,24 +270,16 @@ class Machine:
         error = self._placed(stack, err)
         for depth in range(len(stack) - 1, 0, -1):
             around, below = stack[:depth], stack[depth]
-            kind = self.kinds[self.place(around[-1]).kind]
+            caught = self.kinds[self.place(around[-1]).kind].caught
             try:
-                caught = kind.caught is not None and kind.caught(self, around, below, error)
+                rescue = caught(self, around, below, error) if caught else None
             except Fault as other:  # its own condition failed: that is a fault of this task
-                error = self._placed(around, other)
-                caught = False
-            if caught:
+                error, rescue = self._placed(around, other), None
+            if rescue:
                 self._drop(stack, depth, error)
-                assert kind.rescue is not None
-                return self._rescued(stack, kind.rescue, error)
+                return rescue(self, stack)
         self._end_faulted(stack, error)
         return None
-
-    def _rescued(self, stack: Stack, rescue: Callable[[Machine, Stack, Fault], Move], error: Fault) -> Move:
-        try:
-            return rescue(self, stack, error)
-        except Fault as other:
-            return self._fault(stack, other)
 
     def _drop(self, stack: Stack, depth: int, error: Fault) -> None:
         """Take all frames from `depth` on away, as faulted; what ran beside them is cancelled."""

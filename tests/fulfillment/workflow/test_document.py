@@ -22,7 +22,7 @@ def faults(text: str, *, head: str = HEAD) -> list[tuple[str, str, str]]:
     with pytest.raises(DefinitionError) as refusal:
         workflow.load(head + text)
     assert str(refusal.value).count("\n") == len(refusal.value.faults) - 1
-    return [tuple(fault) for fault in refusal.value.faults]
+    return [(fault.pointer, fault.seen, fault.allowed) for fault in refusal.value.faults]
 
 
 def test_definition_is_pinned_by_its_text() -> None:

@@ -251,6 +251,14 @@ def test_race_yields_the_first_output() -> None:
     assert run.names() == ["a", "f"]
 
 
+def test_branch_that_never_started_stays_out_of_what_follows_the_race() -> None:
+    run = Run(
+        "do: [{f: {fork: {compete: true, branches: [{a: {set: {n: 1}}}, {b: {wait: PT1H}}]}}}, {c: {wait: PT1M}}]"
+    )
+    assert run.names() == ["a", "f"]
+    assert run.after(minutes=1).output == {"n": 1}
+
+
 def test_race_cancels_what_still_waits() -> None:
     run = Run(
         """
