@@ -194,4 +194,5 @@ def test_our_own_events_are_owed_once_and_only_where_there_is_a_sink(
     assert any(type_.startswith(f"{LIFECYCLE}task.") for type_ in types) == told
     fulfillment.request_stop(session.order_id, supplier.after(30))
     run_steps(supplier.at)
-    assert EventOut.objects.get(type=f"{TYPES}session-ended.v1").data["session"]["energyWh"] == 250
+    ended = EventOut.objects.get(type=f"{TYPES}session-ended.v1").data or {}
+    assert ended["session"]["energyWh"] == 250
