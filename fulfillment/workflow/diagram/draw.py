@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from itertools import pairwise
+from itertools import combinations, pairwise
 
+from fulfillment.workflow.diagram.flow import END, EXIT, ON
 from fulfillment.workflow.diagram.layout import CATCH_HEAD, Picture, picture
-from fulfillment.workflow.diagram.letters import cut, duration, escaped, width
+from fulfillment.workflow.diagram.letters import LEAST, cut, duration, escaped, width
 from fulfillment.workflow.diagram.nodes import STATES, Mark, Node, anchor
 from fulfillment.workflow.diagram.palette import KIND_SIGNS, SIGNS, style
 from fulfillment.workflow.diagram.shapes import Box, Catch, Edge, Label, Pill, Point, Rect
@@ -16,7 +17,10 @@ MARGIN, LEGEND, LEGEND_ROW = 14.0, 34.0, 24.0
 NAME_SIZE, SMALL = 12.5, 11.0
 TEXT_X, EDGE_X, SLANT, ROUND, TURN = 38.0, 10.0, 12.0, 8.0, 6.0
 UNKNOWN = Mark("pending")
-FLAGS = {"running": "now", "waiting": "waiting here", "faulted": "stopped here", "suspended": "suspended here"}
+FLAGS = {
+    "running": "now", "waiting": "waiting here", "retried": "trying again", "faulted": "stopped here",
+    "suspended": "suspended here",
+}  # fmt: skip
 # States of a task from which the flow went on.
 LEFT = frozenset({"completed", "skipped", "retried"})
 
@@ -25,13 +29,14 @@ def draw(nodes: Sequence[Node], marks: Mapping[str, Mark], *, title: str) -> str
     """The picture of a definition's tasks, given in the order of the document, as the text of one SVG element.
 
     `marks` by pointer; a task without one is pending. Each box is a link to `#` and its `anchor`. The same arguments
-    give the same text. Raises ValueError where a `then` names no task of its list or a parent is missing.
+    give the same text. Since an image may hold no links, the whole is a group, and the lines in it are the image.
+    Raises ValueError where a `then` names no task of its list or a parent is missing. Source: WAI-ARIA 1.2, img.
     """
     shown = picture(nodes)
     legend, legend_height = _legend(nodes, marks, shown.width)
     wide, high = shown.width + 2 * MARGIN, shown.height + legend_height + 2 * MARGIN
     parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" class="wf" role="img" viewBox="0 0 {_n(wide)} {_n(high)}" '
+        f'<svg xmlns="http://www.w3.org/2000/svg" class="wf" role="group" viewBox="0 0 {_n(wide)} {_n(high)}" '
         f'width="{_n(wide)}" height="{_n(high)}">',
         f"<title>{escaped(title)}</title><desc>{escaped(told(nodes, marks))}</desc><style>{style()}</style>",
         legend,
@@ -56,16 +61,15 @@ def _shapes(shown: Picture, nodes: Sequence[Node], marks: Mapping[str, Mark]) ->
     parts = [
         _box(boxes[node.pointer], marks.get(node.pointer, UNKNOWN), full=node.pointer not in inside) for node in nodes
     ]
+    parts.append('<g role="img" aria-label="The ways between the steps">')
     parts += [_catch(shape) for shape in shown.shapes if isinstance(shape, Catch)]
-    edges = [shape for shape in shown.shapes if isinstance(shape, Edge)]
     names = {node.pointer: node.name for node in nodes}
-    entered = {node.pointer for node in nodes if marks.get(node.pointer, UNKNOWN).state != "pending"}
-    entered |= {f"{node.parent}/catch" for node in nodes if node.pointer in entered and node.branch.startswith("catch")}
-    for edge in sorted(edges, key=lambda each: _taken(each, marks, entered)):
-        parts.append(_edge(edge, names, taken=_taken(edge, marks, entered)))
+    edges = [shape for shape in shown.shapes if isinstance(shape, Edge)]
+    taken = _taken(edges, nodes, marks)
+    parts += [_edge(edge, names, taken=edge in taken) for edge in sorted(edges, key=lambda each: each in taken)]
     parts += [_pill(shape) for shape in shown.shapes if isinstance(shape, Pill)]
     parts += [_label(shape) for shape in shown.shapes if isinstance(shape, Label)]
-    return parts
+    return [*parts, "</g>"]
 
 
 def _box(box: Box, mark: Mark, *, full: bool) -> str:
@@ -115,9 +119,10 @@ def _disc(x: float, y: float, state: str) -> str:
 def _flag(rect: Rect, mark: Mark) -> str:
     text = FLAGS.get(mark.state, "here")
     wide = width(text, SMALL) + 10
+    x, y = rect.right - wide - 3, rect.y
     return (
-        f'<g class="wf-flag"><rect x="{_n(rect.x + 6)}" y="{_n(rect.y - 14)}" width="{_n(wide)}" height="17" rx="4"/>'
-        f'<text x="{_n(rect.x + 6 + wide / 2)}" y="{_n(rect.y - 2)}" text-anchor="middle">{text}</text></g>'
+        f'<g class="wf-flag"><rect x="{_n(x)}" y="{_n(y - 14)}" width="{_n(wide)}" height="17" rx="4"/>'
+        f'<text x="{_n(x + wide / 2)}" y="{_n(y - 2)}" text-anchor="middle">{text}</text></g>'
     )
 
 
@@ -201,12 +206,17 @@ def _legend(nodes: Sequence[Node], marks: Mapping[str, Mark], room: float) -> tu
     return f'<g class="wf-legend" transform="translate({_n(MARGIN)} {_n(MARGIN)})">{"".join(parts)}</g>', height
 
 
-def _taken(edge: Edge, marks: Mapping[str, Mark], entered: set[str]) -> bool:
-    """Whether the instance seems to have gone this way: out of a task that is done into one that was begun."""
-    done = edge.source == "start" or marks.get(edge.source, UNKNOWN).state in LEFT
-    if edge.kind in {"branch", "error"}:
-        done = edge.source in entered
-    return done and edge.target in entered
+def _taken(edges: Sequence[Edge], nodes: Sequence[Node], marks: Mapping[str, Mark]) -> set[Edge]:
+    """The ways that the instance seems to have gone: out of a task that is done into one that was begun."""
+    entered = {node.pointer for node in nodes if marks.get(node.pointer, UNKNOWN).state != "pending"}
+    entered |= {f"{node.parent}/catch" for node in nodes if node.pointer in entered and node.branch.startswith("catch")}
+    left = {node.pointer for node in nodes if marks.get(node.pointer, UNKNOWN).state in LEFT} | {"start"}
+    inward = {edge for edge in edges if edge.kind in {"branch", "error"}}
+    found = {edge for edge in edges if edge.source in (entered if edge in inward else left) and edge.target in entered}
+    onward = {edge.source for edge in found - inward}
+    ends = [edge for edge in edges if edge.target in {END, EXIT, ON} and edge.source in left - onward]
+    several = {edge.source for edge, other in combinations(ends, 2) if edge.source == other.source}
+    return found | {edge for edge in ends if edge.source not in several}
 
 
 def _current(marks: Mapping[str, Mark], node: Node) -> bool:
@@ -219,7 +229,8 @@ def _detail(node: Node, room: float) -> str:
     method, space, path = text.partition(" ")
     if node.kind != "call" or not space:
         return cut(text, SMALL, room, keep_end=node.kind == "emit")
-    return f"{method} {cut(path, SMALL, room - width(method + ' ', SMALL), keep_end=True)}"
+    path = cut(path, SMALL, room - width(method + " ", SMALL), keep_end=True)
+    return f"{method} {path}" if len(path) > LEAST else method
 
 
 def _figures(mark: Mark) -> str:

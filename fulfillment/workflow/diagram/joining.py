@@ -42,6 +42,7 @@ class _Work:
         self.shapes: list[Shape] = []
         self.edges: list[Edge] = []
         self._walls: list[Rect] = []
+        self._words: list[Rect] = []
         self._doors: dict[int, tuple[Arrival, ...]] = {}
         self._open: list[_Jump] = []
 
@@ -57,7 +58,7 @@ class _Work:
 
     def jumps(self) -> list[Edge]:
         """The edges to tasks that stand elsewhere, in the order of the document."""
-        lanes = Map(self._walls)
+        lanes = Map(self._walls, self._words)
         for edge in [*self.edges, *(jump.edge for jump in self._open)]:
             for line in edge.lines:
                 lanes.add(line, edge.target)
@@ -77,7 +78,7 @@ class _Work:
             self._walls.append(rect)
         if spot.label is not None:
             self.shapes.append(spot.label.moved(x, y))
-            self._walls.append(spot.label.rect.moved(x, y))
+            self._words.append(spot.label.rect.moved(x, y))
         if spot.node == NO_NODE:
             return
         sides = (Arrival((rect.x, y + SIDE_Y), RIGHT), Arrival((rect.right, y + SIDE_Y), LEFT))

@@ -11,6 +11,8 @@ from itertools import accumulate
 NARROW, USUAL, CAPITAL, WIDE = 0.40, 0.645, 0.78, 1.03
 NARROW_LETTERS = frozenset("iljtfrI.,:;'|!()[]{}/ -`\"")
 WIDE_LETTERS = frozenset("mwMW@%—…")
+# Of an address at least so many letters are left.
+LEAST = 3
 UNSEEN = "\N{REPLACEMENT CHARACTER}"
 
 
@@ -43,7 +45,7 @@ def cut(text: str, size: float, room: float, *, keep_end: bool = False) -> str:
     if not keep_end:
         return "".join(kept).rstrip() + "…"
     end = "".join(reversed(kept))
-    whole = re.search(r"(?=/)|(?<=\.)", end[: len(end) // 2])
+    whole = re.search(r"(?=/)|(?<=\.)", end[:-LEAST])
     return "…" + (end[whole.start() :] if whole else end)
 
 

@@ -10,10 +10,11 @@ from itertools import pairwise
 from fulfillment.workflow.diagram.shapes import Point, Rect
 
 LANES = (8.0, 15.0, 22.0)
-CLEAR = 5.0
+CLEAR, APART = 5.0, 2.5
 BEND, CROSSING, SHARED = 24.0, 14.0, 60.0
 STEPS = ((0, -1), (1, 0), (0, 1), (-1, 0))
 UP, RIGHT, DOWN, LEFT = range(4)
+Line = tuple[Point, Point]
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,12 +32,15 @@ class Arrival:
 
 
 class Map:
-    """The lanes between obstacles, and the lines that are there already, by what they lead to."""
+    """The lanes between obstacles, and the lines that are there already, by what they lead to.
 
-    def __init__(self, obstacles: Sequence[Rect]) -> None:
-        self._obstacles = [rect.grown(CLEAR) for rect in obstacles]
-        self._xs = {x for r in obstacles for lane in LANES for x in (r.x - lane, r.right + lane)}
-        self._ys = {y for r in obstacles for lane in LANES[:2] for y in (r.y - lane, r.bottom + lane)}
+    Words bar the way, too, but have no lanes of their own.
+    """
+
+    def __init__(self, obstacles: Sequence[Rect], words: Sequence[Rect] = ()) -> None:
+        self._walls = [rect.grown(CLEAR) for rect in (*obstacles, *words)]
+        self._xs = _spread(x for r in obstacles for lane in LANES for x in (r.x - lane, r.right + lane))
+        self._ys = _spread(y for r in obstacles for lane in LANES[:2] for y in (r.y - lane, r.bottom + lane))
         self._lines: list[tuple[Point, Point, str]] = []
 
     def add(self, line: Iterable[Point], to: str) -> None:
@@ -49,17 +53,19 @@ class Map:
         goals = {arrival.before: arrival for arrival in arrivals}
         xs = sorted(self._xs | {first[0]} | {x for x, _ in goals})
         ys = sorted(self._ys | {first[1]} | {y for _, y in goals})
-        found = _Search(xs, ys, self._obstacles, [line for line in self._lines if line[2] != to], goals).run(first)
+        lines = [(a, b) for a, b, end in self._lines if end != to]
+        found = _Search(xs, ys, self._walls, lines, goals).run(first)
         return _bends([start, *found, goals[found[-1]].point])
 
 
 class _Search:
     def __init__(
-        self, xs: list[float], ys: list[float], walls: list[Rect], lines: list[tuple[Point, Point, str]],
+        self, xs: list[float], ys: list[float], walls: list[Rect], lines: list[Line],
         goals: dict[Point, Arrival],
     ) -> None:  # fmt: skip
         self._xs, self._ys, self._walls, self._lines, self._goals = xs, ys, walls, lines, goals
-        self._prices: dict[tuple[Point, Point], float | None] = {}
+        self._prices: dict[Line, float | None] = {}
+        self._near: dict[tuple[int, float], tuple[list[Rect], list[Line], list[Line]]] = {}
 
     def run(self, first: Point) -> list[Point]:
         begin = (self._xs.index(first[0]), self._ys.index(first[1]), DOWN)
@@ -101,16 +107,32 @@ class _Search:
         return self._prices[key]
 
     def _fresh_price(self, a: Point, b: Point) -> float | None:
-        step = Rect(a[0], a[1], b[0] - a[0], b[1] - a[1])
-        if any(step.meets(wall) for wall in self._walls):
-            return None
-        length = step.w + step.h
-        for c, d, _ in self._lines:
-            if (a[0] == b[0]) == (c[0] == d[0]):
-                length += SHARED * _shared(a, b, c, d)
-            elif _crosses(step, c, d):
-                length += CROSSING
-        return length
+        axis = 0 if a[0] == b[0] else 1
+        along = 1 - axis
+        walls, beside, across = self._near_to(axis, a[axis])
+        low, high = a[along], b[along]
+        for wall in walls:
+            near, far = (wall.y, wall.bottom) if axis == 0 else (wall.x, wall.right)
+            if near < high and low < far:
+                return None
+        price = high - low
+        for c, d in beside:
+            price += SHARED * max(0.0, min(high, max(c[along], d[along])) - max(low, min(c[along], d[along])))
+        return price + CROSSING * sum(low <= c[along] <= high for c, _ in across)
+
+    def _near_to(self, axis: int, at: float) -> tuple[list[Rect], list[Line], list[Line]]:
+        """The walls in a column (axis 0) or row, the lines that run in it or so near that they look the same, and
+        those that cross it.
+        """
+        key = axis, at
+        if key not in self._near:
+            walls = [w for w in self._walls if (w.x < at < w.right if axis == 0 else w.y < at < w.bottom)]
+            parallel = [line for line in self._lines if line[0][axis] == line[1][axis]]
+            beside = [line for line in parallel if abs(line[0][axis] - at) < CLEAR]
+            others = [line for line in self._lines if line[0][axis] != line[1][axis]]
+            across = [(c, d) for c, d in others if min(c[axis], d[axis]) <= at <= max(c[axis], d[axis])]
+            self._near[key] = walls, beside, across
+        return self._near[key]
 
     def _least(self, there: tuple[int, int, int]) -> float:
         x, y = self._xs[there[0]], self._ys[there[1]]
@@ -126,21 +148,13 @@ class _Search:
         return found[::-1]
 
 
-def _shared(a: Point, b: Point, c: Point, d: Point) -> float:
-    """How long two parallel steps run over each other, or so near that they look like one."""
-    axis, along = (0, 1) if a[0] == b[0] else (1, 0)
-    if abs(a[axis] - c[axis]) > CLEAR - 1:
-        return 0.0
-    return max(
-        0.0,
-        min(max(a[along], b[along]), max(c[along], d[along])) - max(min(a[along], b[along]), min(c[along], d[along])),
-    )
-
-
-def _crosses(step: Rect, c: Point, d: Point) -> bool:
-    left, right = sorted((c[0], d[0]))
-    top, bottom = sorted((c[1], d[1]))
-    return step.x <= right and left <= step.right and step.y <= bottom and top <= step.bottom
+def _spread(values: Iterable[float]) -> set[float]:
+    """The values without those that hardly differ from a smaller one."""
+    kept: list[float] = []
+    for value in sorted(values):
+        if not kept or value - kept[-1] >= APART:
+            kept.append(value)
+    return set(kept)
 
 
 def _bends(points: Sequence[Point]) -> tuple[Point, ...]:

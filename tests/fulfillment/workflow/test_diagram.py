@@ -66,7 +66,9 @@ def by_name(do: Tasks, name: str) -> str:
 @pytest.mark.parametrize("do", [STATION, MIXED, []], ids=["station", "mixed", "empty"])
 def test_picture_is_well_formed_and_named(do: Tasks) -> None:
     root = parsed(do)
-    assert (root.tag, root.get("role")) == (f"{SVG}svg", "img")
+    assert (root.tag, root.get("role")) == (f"{SVG}svg", "group")
+    (image,) = [each for each in root.iter() if each.get("role") == "img"]
+    assert not list(image.iter(f"{SVG}a")), "a link inside an image is hidden from those who do not see it"
     assert [child.tag for child in root][:2] == [f"{SVG}title", f"{SVG}desc"]
     assert root.findtext(f"{SVG}title") == "a title"
     assert re.fullmatch(r"0 0 [\d.]+ [\d.]+", root.get("viewBox", ""))
@@ -158,6 +160,7 @@ def test_current_step_is_flagged_and_told() -> None:
 def test_ways_that_were_gone_stand_out() -> None:
     names = ["initialize", "handleStationEvents", "handleError", "contactSupport"]
     marks = {by_name(STATION, name): Mark("completed") for name in names}
+    marks[by_name(STATION, "handleError")] = Mark("running")
     gone = [word(each) for each in parsed(STATION, marks).iter(f"{SVG}g") if "wf-taken" in each.get("class", "")]
     assert gone == [
         "start → initialize", "initialize → handleStationEvents", "handleStationEvents → handleError: stationFaulted"
@@ -169,6 +172,16 @@ def test_caught_error_is_shown_as_the_way_into_the_catch() -> None:
     marks = {pointers[0]: Mark("running"), pointers[1]: Mark("completed")}
     gone = [each for each in parsed(STATION, marks).iter(f"{SVG}g") if "wf-taken" in each.get("class", "")]
     assert f"{pointers[0]}/catch" in [each.get("data-to") for each in gone]
+
+
+def test_way_to_the_end_stands_out_where_no_other_was_gone() -> None:
+    names = ["showBusy", "handleActiveSession"]
+    marks = {by_name(STATION, name): Mark("completed") for name in names}
+    gone = [word(each) for each in parsed(STATION, marks).iter(f"{SVG}g") if "wf-taken" in each.get("class", "")]
+    assert gone == ["handleActiveSession → showBusy: alreadyCharging", "showBusy → end"]
+    del marks[by_name(STATION, "showBusy")]
+    gone = [word(each) for each in parsed(STATION, marks).iter(f"{SVG}g") if "wf-taken" in each.get("class", "")]
+    assert gone == ["handleActiveSession → end: nothingToStop"]
 
 
 def test_without_marks_all_steps_are_pending() -> None:
@@ -189,6 +202,8 @@ def test_long_name_is_cut_and_kept_whole_in_the_title() -> None:
 def test_end_of_a_long_address_is_kept() -> None:
     ((_, step),) = steps(parsed([{"led": call("post", "/stations/{stationId}/leds/main")}])).items()
     assert shown(step)[1] == "POST …/leds/main"
+    ((_, step),) = steps(parsed([{"led": call("post", "/leds")}], {"/do/0/led": Mark("completed", 999, 86399)})).items()
+    assert shown(step)[1:] == ["POST", "×999 · 24 h 00"]
 
 
 @pytest.mark.parametrize("attack", ATTACKS)
