@@ -19,7 +19,7 @@ TEXT_X, EDGE_X, SLANT, ROUND, TURN = 38.0, 10.0, 12.0, 8.0, 6.0
 UNKNOWN = Mark("pending")
 FLAGS = {
     "running": "now", "waiting": "waiting here", "retried": "trying again", "faulted": "stopped here",
-    "suspended": "suspended here",
+    "suspended": "suspended",
 }  # fmt: skip
 # States of a task from which the flow went on.
 LEFT = frozenset({"completed", "skipped", "retried"})

@@ -151,10 +151,19 @@ def test_current_step_is_flagged_and_told() -> None:
     pointer, frame = by_name(STATION, "start"), by_name(STATION, "startSession")
     marks = {pointer: Mark("suspended", current=True), frame: Mark("suspended", current=True)}
     root = parsed(STATION, marks)
-    assert "suspended here" in shown(steps(root)[pointer])
+    assert "suspended" in shown(steps(root)[pointer])
     assert "wf-full" in steps(root)[pointer].get("class", "")
     assert "wf-full" not in steps(root)[frame].get("class", "")
     assert "It stands at startSession (suspended), start (suspended)." in root.findtext(f"{SVG}desc", "")
+
+
+@pytest.mark.parametrize("state", STATES)
+def test_flag_keeps_clear_of_the_arrow(state: str) -> None:
+    root = parsed([{"a": {"set": {}}}], {"/do/0/a": Mark(state, current=True)})
+    (flag,) = [each for each in root.iter(f"{SVG}g") if each.get("class") == "wf-flag"]
+    (box,) = [each for each in root.iter(f"{SVG}rect") if each.get("class") == "wf-ground"]
+    middle = float(box.get("x", "")) + float(box.get("width", "")) / 2
+    assert float(flag[0].get("x", "")) > middle + 5
 
 
 def test_ways_that_were_gone_stand_out() -> None:
