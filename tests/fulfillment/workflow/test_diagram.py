@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from itertools import combinations, pairwise
+from dataclasses import replace
+from itertools import combinations, pairwise, product
 from typing import Any
 from xml.etree import ElementTree as ET
 
@@ -293,6 +294,17 @@ def assert_sound(drawn: Picture) -> None:
 @pytest.mark.parametrize("do", [STATION, MIXED], ids=["station", "mixed"])
 def test_nothing_overlaps(do: Tasks) -> None:
     assert_sound(picture(nodes(do)))
+
+
+def test_jumps_to_different_tasks_take_different_lanes() -> None:
+    cases = [{f"to {name}": {"when": f".{name}", "then": name}} for name in "abc"]
+    do: Tasks = [{name: {"set": {}}} for name in "abc"] + [{"d": {"switch": [*cases, {"on": {"then": "end"}}]}}]
+    edges = [shape for shape in picture(nodes(do)).shapes if isinstance(shape, Edge) and len(shape.lines) == 2]
+    assert len(edges) == 3
+    for one, other in combinations([replace(edge, lines=edge.lines[1:]) for edge in edges], 2):
+        for (_, a), (_, b) in product(lines([one]), lines([other])):
+            along = bool(a.w and b.w) or bool(a.h and b.h)
+            assert not (along and a.grown(2).meets(b.grown(2))), f"{one.label} runs over {other.label}"
 
 
 def test_jump_without_a_way_is_refused() -> None:
