@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -23,6 +24,7 @@ from tests.journeys.stage import Stage
 T = TypeVar("T")
 
 ANSWER_S = 60.0
+LOOK_EVERY_S = 0.05  # without a pause the looks would take the processor from those who are to act
 META = {"get_cancellation_reasons": "cancellation_reasons", "get_rating_categories": "rating_categories"}
 
 
@@ -38,6 +40,7 @@ async def eventually(look: Callable[[], Awaitable[T]], wanted: Callable[[T], boo
     until = time.monotonic() + ANSWER_S
     while not wanted(seen := await look()):
         assert time.monotonic() < until, f"{what}: not within {ANSWER_S:g} s; last seen: {seen}"
+        await asyncio.sleep(LOOK_EVERY_S)
     return seen
 
 
