@@ -1,7 +1,8 @@
-"""Which tests run on the same worker, which are measured, and what is said once all have run?"""
+"""Which tests run first and on the same worker, which are measured, and what is said once all have run?"""
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 import pytest
@@ -9,7 +10,9 @@ from django.conf import settings
 from pytest_django import Settings
 from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped]  # it publishes no types
 
-TOGETHER = ("tests/journeys/", "tests/launcher/test_serve.py")
+STORIES = "tests/journeys/"
+# Files whose tests share what takes long to set up.
+TOGETHER = (STORIES, "tests/launcher/test_serve.py")
 # Tests under which nothing of the product runs in the tests' own process.
 UNMEASURED = ("tests/gates/", "tests/journeys/", "tests/launcher/", "tests/sandbox/")
 # The property of a report under which figures travel to the end of the run: (messages checked, faults).
@@ -23,17 +26,28 @@ def pytest_configure() -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Measure coverage only where there is some: traced, Python takes twice as long."""
+    """Begin with what takes longest, and measure coverage only where there is some: traced, Python takes twice as long.
+
+    Each worker then keeps the stage of its first story until there are no more.
+    """
+    lengths = Counter(item.path for item in items)
+    items.sort(key=lambda item: _turn(item, lengths[item.path]))
     for item in items:
         if item.nodeid.startswith(UNMEASURED):
             item.add_marker("no_cover")
 
 
+def _turn(item: pytest.Item, tests_in_file: int) -> tuple[int, int]:
+    """Stories before all others, those of long files first; then what stays together; then the rest as collected."""
+    place = next((number for number, place in enumerate(TOGETHER) if item.nodeid.startswith(place)), len(TOGETHER))
+    return place, -tests_in_file if item.nodeid.startswith(STORIES) else 0
+
+
 class ByGroup(LoadScopeScheduling):  # type: ignore[misc]  # for the same reason
-    """Each test goes to whichever worker is free, those of one place in TOGETHER all to the same one."""
+    """In their order, each test goes to whichever worker is free, a file in TOGETHER as a whole."""
 
     def _split_scope(self, nodeid: str) -> str:
-        return next((place for place in TOGETHER if nodeid.startswith(place)), nodeid)
+        return nodeid.partition("::")[0] if nodeid.startswith(TOGETHER) else nodeid
 
 
 @pytest.fixture
@@ -45,7 +59,10 @@ def plain_http(settings: Settings) -> None:
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByGroup | None:
     # Under pytest 9.2 `--dist loadgroup` no longer sees the marks: github.com/pytest-dev/pytest-xdist/issues/1386
-    return ByGroup(config, log) if config.getvalue("dist") == "loadgroup" else None
+    if config.getvalue("dist") != "loadgroup":
+        return None
+    config.option.loadscopereorder = False
+    return ByGroup(config, log)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -38,7 +38,6 @@ from tests.journeys.trip import Trip, eventually, lines_of
 
 pytestmark = [
     pytest.mark.journey,
-    pytest.mark.xdist_group("journeys"),
     pytest.mark.asyncio(loop_scope="session"),
 ]
 
