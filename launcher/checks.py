@@ -16,7 +16,7 @@ from launcher.places import CLONE
 from launcher.problems import USAGE, ProblemError
 from launcher.telling import Teller
 
-WORKERS = "2"
+WORKERS = "3"  # for two processors: two play the stories, which mostly wait, while the third runs the rest
 OWN_CONCURRENCY = re.compile(r"-n\d*|-n=?\w+|--numprocesses.*|--pdb|--trace|-p")
 
 

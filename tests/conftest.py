@@ -11,6 +11,7 @@ from pytest_django import Settings
 from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped]  # it publishes no types
 
 STORIES = "tests/journeys/"
+STAGES = 2  # workers that play stories; what they need of the processors while they wait is left to the others
 # Files whose tests share what takes long to set up.
 TOGETHER = (STORIES, "tests/launcher/test_serve.py")
 # Tests under which nothing of the product runs in the tests' own process.
@@ -44,10 +45,20 @@ def _turn(item: pytest.Item, tests_in_file: int) -> tuple[int, int]:
 
 
 class ByGroup(LoadScopeScheduling):  # type: ignore[misc]  # for the same reason
-    """In their order, each test goes to whichever worker is free, a file in TOGETHER as a whole."""
+    """In their order, each test goes to whichever worker is free, a file in TOGETHER as a whole.
+
+    Stories go to the first STAGES workers, and to others only where nothing else is left.
+    """
 
     def _split_scope(self, nodeid: str) -> str:
         return nodeid.partition("::")[0] if nodeid.startswith(TOGETHER) else nodeid
+
+    def _assign_work_unit(self, node: Any) -> None:
+        if node not in self.nodes[:STAGES]:
+            other = next((scope for scope in self.workqueue if not scope.startswith(STORIES)), None)
+            if other is not None:
+                self.workqueue.move_to_end(other, last=False)
+        super()._assign_work_unit(node)
 
 
 @pytest.fixture
