@@ -100,14 +100,17 @@ class Stage:
 
 
 @asynccontextmanager
-async def standing(folder: Path, *, hearing: Hearing) -> AsyncIterator[Stage]:
-    """The whole stage, with files in `folder`, until the block ends; `hearing` reads what the provider says."""
+async def standing(folder: Path, *, hearing: Hearing, template: str) -> AsyncIterator[Stage]:
+    """The whole stage, with files in `folder`, until the block ends; `hearing` reads what the provider says.
+
+    The provider's database is a copy of `template`, which is migrated, empty and nobody is connected to.
+    """
     hub, supplier, till = free_port(), free_port(), free_port()
     account = AccountSettings(webhook_secret="journey-hooks", partial_capture=True)
     env = {"TIME_SCALE": str(TIME_SCALE), "REDIS_URL": _own_redis(), "BECKN_EMPTY_SEARCH_ANSWER": "1"}
     env |= _collecting(account, till)
     with Rig(f"http://127.0.0.1:{hub}", supplier_url=f"http://127.0.0.1:{supplier}/api/v2", env=env) as rig:
-        rig.prepare(seed_city=False)
+        rig.prepare(seed_city=False, template=template)
         with Desk(rig.env) as desk:
             _open_stations(desk, folder)
             rig.start(*PROCESSES)

@@ -114,12 +114,13 @@ class Rig:
             key_id="k1",
         )
 
-    def prepare(self, *, seed_city: bool = True) -> None:
+    def prepare(self, *, seed_city: bool = True, template: str = "") -> None:
         """Create the database, migrate and, by default, seed the city.
 
-        VERIFY_TEMPLATE names a database that is migrated already, to be copied instead.
+        `template`, or else VERIFY_TEMPLATE, names a database that is migrated already, to be copied instead; nobody
+        may be connected to it.
         """
-        template = os.environ.get("VERIFY_TEMPLATE", "")
+        template = template or os.environ.get("VERIFY_TEMPLATE", "")
         with psycopg.connect(self.server_url, autocommit=True) as connection:
             connection.execute(f'CREATE DATABASE "{self.database}"' + f' TEMPLATE "{template}"' * bool(template))
         if not template:
