@@ -62,6 +62,7 @@ def test_lists_and_forms_show_only_ours(role: str, ours: Tenant, theirs: Tenant,
             assert theirs.word not in answer.content.decode(), page(row, kind)
 
 
+@pytest.mark.no_cover  # the pages are measured above
 def test_every_tenant_table_shows_our_own_rows(ours: Tenant, client: Client) -> None:
     client.force_login(ours.staff())
     seen = {type(row) for row in ours.rows}

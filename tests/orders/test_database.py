@@ -52,6 +52,7 @@ def test_event_numbers_have_no_gaps_and_no_doubles() -> None:
         record(stale, "noted", now=NOW, actor="test")
 
 
+@pytest.mark.no_cover  # migrations are not measured
 @pytest.mark.django_db(transaction=True)
 def test_rules_can_be_taken_back_and_put_in_again() -> None:
     # Of every app: what stands on the orders of today is taken back with them.

@@ -141,6 +141,7 @@ def test_text_that_a_spreadsheet_would_run_is_held_back() -> None:
     assert "'-" not in text
 
 
+@pytest.mark.no_cover  # a thousand times what other tests measure
 def test_same_statement_is_the_same_file_whatever_its_length() -> None:
     statement = a_statement(20_000)
     assert statement.closing == -500 + 20_000 * 11_700 - 5_000
