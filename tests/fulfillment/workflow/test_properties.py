@@ -38,7 +38,7 @@ leaves = st.sampled_from(
 )
 
 
-def _listed(tasks: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def _listed(tasks: list[Any]) -> list[dict[str, Any]]:
     return [{f"t{number}": task} for number, task in enumerate(tasks)]
 
 
