@@ -17,6 +17,8 @@ LOOPBACK = "127.0.0.1,localhost"
 def base(where: Places) -> dict[str, str]:
     """Ours, with VB_HOME set and loopback calls kept away from any proxy."""
     env = dict(os.environ)
+    # A worker that is started again must not compile all our sources again: a third of its start is that.
+    env.pop("PYTHONDONTWRITEBYTECODE", None)
     env["VB_HOME"] = str(where.home)
     env["PYTHONUNBUFFERED"] = "1"
     env["DJANGO_SETTINGS_MODULE"] = "bpp.settings"

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from launcher import places
+from launcher import environ, places
 from launcher.problems import ProblemError
 
 
@@ -61,3 +61,8 @@ def test_directory_shut_to_others_is_noticed(tmp_path: Path) -> None:
     shut.mkdir(mode=0o700)
     assert not places.reachable_by_others(shut / "clone")
     assert places.reachable_by_others(Path("/usr/bin"))
+
+
+def test_processes_may_keep_their_bytecode(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
+    assert "PYTHONDONTWRITEBYTECODE" not in environ.base(places.places_for(Path("/srv/vb")))
