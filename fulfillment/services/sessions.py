@@ -54,6 +54,7 @@ def lock_session(order_id: int) -> Locked:
         session = _locked_session(order_id)
     if session is None:
         raise _refused(order, f"order {order} is {order.state}; only a confirmed order can be charged")
+    session.order = order  # one and the same object, so that neither is read or written twice
     if session.state == S.WAITING and session.evse_id != order.connector.evse_id:
         session.evse = order.connector.evse  # the order was moved to another charger
         session.save(update_fields=["evse"])
