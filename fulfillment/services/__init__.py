@@ -1,6 +1,16 @@
 """What may be done about sessions? Every public verb of the app."""
 
 from fulfillment.services.advancing import adopt_due, advance_due
+from fulfillment.services.cards import (
+    balance,
+    block_cards,
+    correct,
+    import_cards,
+    plain_uid,
+    set_card_state,
+    top_up,
+    withdraw,
+)
 from fulfillment.services.correcting import bill_late_due, correct_meter
 from fulfillment.services.emitting import emit_due
 from fulfillment.services.events import process_events_due, store_events
@@ -20,23 +30,31 @@ from fulfillment.services.tracking import open_link, revoke_links, snapshot
 __all__ = [
     "adopt_due",
     "advance_due",
+    "balance",
     "bill_late_due",
+    "block_cards",
     "cancel_waiting",
     "close_sessions_due",
+    "correct",
     "correct_meter",
     "emit_due",
     "follow_order",
+    "import_cards",
     "mark_progress",
     "nudge_advance",
     "open_link",
     "open_sessions_due",
     "pending_progress",
+    "plain_uid",
     "process_events_due",
     "progress_due",
     "record_reading",
     "request_start",
     "request_stop",
     "revoke_links",
+    "set_card_state",
     "snapshot",
     "store_events",
+    "top_up",
+    "withdraw",
 ]
