@@ -112,6 +112,7 @@ def _advance() -> int:
         lambda: fulfillment.advance_due(now, limit=16),
         lambda: publish.publish_progress(now=now),
         lambda: fulfillment.bill_late_due(now=now),
+        lambda: fulfillment.bill_late_walk_ins_due(now),
         lambda: fulfillment.emit_due(now=now, limit=20),
     )
 

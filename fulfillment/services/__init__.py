@@ -26,12 +26,15 @@ from fulfillment.services.sessions import (
     request_stop,
 )
 from fulfillment.services.tracking import open_link, revoke_links, snapshot
+from fulfillment.services.walk_in_watching import bill_late_walk_ins_due
+from fulfillment.services.walk_ins import stop_by_hand
 
 __all__ = [
     "adopt_due",
     "advance_due",
     "balance",
     "bill_late_due",
+    "bill_late_walk_ins_due",
     "block_cards",
     "cancel_waiting",
     "close_sessions_due",
@@ -54,6 +57,7 @@ __all__ = [
     "revoke_links",
     "set_card_state",
     "snapshot",
+    "stop_by_hand",
     "store_events",
     "top_up",
     "withdraw",

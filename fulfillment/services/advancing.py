@@ -13,6 +13,7 @@ from fulfillment.services.instances import START, STOP, ask, in_hand
 from fulfillment.services.listening import tell_listeners
 from fulfillment.services.running import start_release
 from fulfillment.services.sessions import lock_session
+from fulfillment.services.walk_in_watching import adopt_walk_ins_due, watch_walk_ins_due
 from fulfillment.services.watching import watch_due
 from fulfillment.services.workflows import run_due
 
@@ -26,11 +27,17 @@ def advance_due(now: datetime | None = None, *, limit: int = 16) -> int:
 
     `now` replaces the clock.
     """
-    return watch_due(now, limit=limit) + tell_listeners(now or timezone.now()) + run_due(now, limit=limit)
+    moment = now or timezone.now()
+    asked = watch_due(now, limit=limit) + watch_walk_ins_due(now, limit=limit)
+    return asked + tell_listeners(moment) + run_due(now, limit=limit)
 
 
 def adopt_due(now: datetime | None = None, *, limit: int = 50) -> int:
-    """Give an instance to each session that waits for its station and has none; returns how many."""
+    """Give an instance to each session and walk-in that waits for its station and has none; returns how many."""
+    return _adopt_sessions(now, limit) + adopt_walk_ins_due(now, limit=limit)
+
+
+def _adopt_sessions(now: datetime | None, limit: int) -> int:
     moment = now or timezone.now()
     at_work = WorkflowInstance.objects.filter(
         session=OuterRef("pk"), status__in=[*WorkflowInstance.LIVE, WorkflowInstance.Status.SUSPENDED]

@@ -14,7 +14,7 @@ from catalog.models import Evse
 from core.errors import DriverError
 from fulfillment.drivers.base import Ack
 from fulfillment.drivers.supplier_json import ack_of
-from fulfillment.models import Session, WorkflowInstance
+from fulfillment.models import Session, WalkIn, WorkflowInstance
 from fulfillment.services.emitting import owe
 from fulfillment.services.instances import ASKS, RELEASE, STOP
 from fulfillment.services.leaving import still_stands
@@ -45,7 +45,7 @@ def pass_on(instance: WorkflowInstance, events: Iterable[dict[str, Any]], *, now
 
 def over(instance: WorkflowInstance, session: Session, *, now: datetime) -> None:
     """Nothing of a locked session is left hanging when an instance ends in whatever way; saves the session."""
-    text = _ending(instance)
+    text = how_it_ended(instance)
     if session.state == S.STARTING and instance.trigger not in {STOP, RELEASE}:
         fail(session.order, session, now=now, reason=text)
     elif session.state == S.ENDING and instance.trigger == STOP:
@@ -58,7 +58,8 @@ def over(instance: WorkflowInstance, session: Session, *, now: datetime) -> None
         session.save()
 
 
-def _ending(instance: WorkflowInstance) -> str:
+def how_it_ended(instance: WorkflowInstance) -> str:
+    """Why an instance that is over did not come to what was asked of it, in words."""
     if instance.fault:
         return str(instance.fault.get("detail") or instance.fault.get("title") or "the workflow ended with an error")
     return instance.reason or "the workflow ended without saying how"
@@ -75,7 +76,7 @@ def _acquired(order: Order, session: Session, data: dict[str, Any], now: datetim
 def _flows(order: Order, session: Session, data: dict[str, Any], now: datetime) -> None:
     if session.state != S.STARTING:
         return
-    ack = _ack(session, data) or Ack(status="charging")
+    ack = ack_told(session, data) or Ack(status="charging")
     begin(order, session, ack, now=now)
     if ack.over and session.state == S.CHARGING:
         begin_stop(order, session, now=now, reason=BY_STATION)
@@ -84,28 +85,28 @@ def _flows(order: Order, session: Session, data: dict[str, Any], now: datetime) 
 
 def _start_failed(order: Order, session: Session, data: dict[str, Any], now: datetime) -> None:
     if session.state == S.STARTING:
-        fail(order, session, now=now, reason=_reason(data), release=False)
+        fail(order, session, now=now, reason=reason_told(data), release=False)
 
 
 def _ended(order: Order, session: Session, data: dict[str, Any], now: datetime) -> None:
     if session.state == S.ENDING:
-        finish(order, session, _ack(session, data), now=now)
+        finish(order, session, ack_told(session, data), now=now)
 
 
 def _lost(order: Order, session: Session, data: dict[str, Any], now: datetime) -> None:
     if session.state == S.ENDING:
-        add_fault(session, _reason(data))
+        add_fault(session, reason_told(data))
         finish(order, session, None, now=now)
 
 
 def _payment_due(order: Order, session: Session, data: dict[str, Any], now: datetime) -> None:
     session.payment_due = True
-    add_fault(session, f"pay: {_reason(data)}")
+    add_fault(session, f"pay: {reason_told(data)}")
     session.save()
 
 
 def _stuck(order: Order, session: Session, data: dict[str, Any], now: datetime) -> None:
-    add_fault(session, f"unlock: {_reason(data)}")
+    add_fault(session, f"unlock: {reason_told(data)}")
     session.save()
 
 
@@ -129,7 +130,7 @@ HEARD: dict[str, Heard] = {
 }
 
 
-def _ack(session: Session, data: dict[str, Any]) -> Ack | None:
+def ack_told(session: Session | WalkIn, data: dict[str, Any]) -> Ack | None:
     """The supplier's record of a session as it was told; None where it is no such thing, with a word in the session."""
     record = data.get("session")
     try:
@@ -139,7 +140,7 @@ def _ack(session: Session, data: dict[str, Any]) -> Ack | None:
         return None
 
 
-def _reason(data: dict[str, Any]) -> str:
+def reason_told(data: dict[str, Any]) -> str:
     """What went wrong in the words of whoever refused; a start that took too long in ours."""
     error = data.get("error")
     if not isinstance(error, dict):

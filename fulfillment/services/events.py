@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
 
 from django.db import OperationalError, transaction
 
@@ -19,12 +17,15 @@ from fulfillment.drivers.base import StationEvent as Fact
 from fulfillment.drivers.supplier_json import EventFormError, station_event
 from fulfillment.metering import DUPLICATE
 from fulfillment.models import Session, StationEvent
-from fulfillment.services.instances import in_hand, trigger
+from fulfillment.services.instances import in_hand
 from fulfillment.services.keeping import keep_reading
 from fulfillment.services.leaving import note_place
 from fulfillment.services.readings import record_reading
 from fulfillment.services.running import BY_STATION, FAULT, STATION, begin_stop, fail, start_release
+from fulfillment.services.scanning import card_scanned
 from fulfillment.services.sessions import lock_session, nudge_advance
+from fulfillment.services.verdicts import DONE, Verdict, refused, run
+from fulfillment.services.walk_in_readings import fault_walk_ins, look_at_walk_ins, read_walk_in
 from orders import services as orders
 from orders.models import Order
 
@@ -40,17 +41,6 @@ OLD_NEWS = timedelta(seconds=10)
 
 # What to do once events are stored and committed; a hint only, the sweep finds them anyway.
 after_store: Callable[[], None] = nudge_advance
-
-
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """What became of an event, and why where it was not simply taken in."""
-
-    state: StationEvent.State
-    reason: str = ""
-
-
-DONE = Verdict(StationEvent.State.DONE)
 
 
 @transaction.atomic
@@ -104,22 +94,18 @@ def _take_in(row: StationEvent, now: datetime) -> Verdict:
     try:
         fact = station_event(row.type, row.data, at=row.time)
     except EventFormError as err:
-        return _refused(str(err))
+        return refused(str(err))
     if fact is None:
         return Verdict(StationEvent.State.IGNORED, f"events of type {row.type!r} are not used")
     row.station = Station.objects.filter(code=fact.station).first()
     if row.station is None:
-        return _refused(f"there is no station {fact.station!r}")
+        return refused(f"there is no station {fact.station!r}")
     evses = list(row.station.evses.order_by("pk"))
     if fact.slot_number is not None:
         evses = [evse for evse in evses if evse.slot_number == fact.slot_number]
         if not evses:
-            return _refused(f"station {fact.station} has no slot {fact.slot_number}")
+            return refused(f"station {fact.station} has no slot {fact.slot_number}")
     return TAKERS[fact.kind](row, fact, evses, now)
-
-
-def _refused(text: str) -> Verdict:
-    return Verdict(StationEvent.State.REFUSED, text)
 
 
 def _slot_status(row: StationEvent, fact: Fact, evses: list[Evse], now: datetime) -> Verdict:
@@ -129,6 +115,7 @@ def _slot_status(row: StationEvent, fact: Fact, evses: list[Evse], now: datetime
     if running is not None:
         _ask_again(running.order_id, fact, now)
     note_place(evses, fact.status, at=min(fact.at, now), now=now)
+    look_at_walk_ins(evses, fact, now=now)
     for evse in evses:
         catalog.set_evse_status(evse, fact.status, min(fact.at, now))
     return DONE
@@ -155,28 +142,15 @@ def _faulted(row: StationEvent, fact: Fact, evses: list[Evse], now: datetime) ->
     for order_id in order_ids:
         _end_by_fault(order_id, text, fact, failing, free, now)
     note_place(evses, Evse.Status.FAULTED, at=min(fact.at, now), now=now)
+    fault_walk_ins(evses, text, at=fact.at, now=now)
     # Orders and sessions are locked before EVSEs everywhere, so that nobody waits in a circle.
     for evse in evses:
         catalog.set_evse_status(evse, Evse.Status.FAULTED, min(fact.at, now))
     if fact.kind == "faulted":
         error = {"code": fact.error_code, "message": fact.error}
         place = {"stationId": fact.station} | ({"slotNumber": fact.slot_number} if fact.slot_number else {})
-        _run(row, place | {"error": error}, now)
+        run(row, place | {"error": error}, now)
     return DONE
-
-
-def _run(row: StationEvent, data: dict[str, Any], now: datetime, *, card: str = "") -> None:
-    """Have the station's workflow act on an event that was taken in, in words it can rely on."""
-    assert row.station is not None, "events without a station are refused"
-    event = {
-        "specversion": "1.0",
-        "id": row.event_id,
-        "source": row.source,
-        "type": row.type,
-        "time": row.time.isoformat(),
-        "data": data,
-    }
-    trigger(event, station=row.station, card=card, told_by=row if row.pk else None, now=now)
 
 
 def _end_by_fault(
@@ -234,28 +208,26 @@ def _meter_values(row: StationEvent, fact: Fact, evses: list[Evse], now: datetim
     value = fact.reading
     assert value is not None, "station_event gives meter values their reading"
     found = Session.objects.filter(remote_id=fact.session_id, evse__station=row.station).first()
+    walk_in = read_walk_in(row, fact, now=now) if found is None else None
+    if walk_in is not None:
+        return walk_in
     if found is None:
         running = Session.objects.filter(evse__in=evses, state__in=AT_STATION).exclude(remote_id="").first()
         if running is not None:
             keep_reading(running, value, reason=f"belongs to session {fact.session_id}")
-        return _refused(f"no session of ours is {fact.session_id!r} at {fact.station}")
+        return refused(f"no session of ours is {fact.session_id!r} at {fact.station}")
     order, session = lock_session(found.order_id)
     if session.slot_number is not None and session.slot_number != fact.slot_number:
         reason = f"slot {fact.slot_number} sent a reading of a session at slot {session.slot_number}"
         keep_reading(session, value, reason=reason)
-        return _refused(reason)
+        return refused(reason)
     if session.state in GIVEN_UP and not in_hand(session):
         # Energy flows although we gave up: whatever began late is stopped at once.
         start_release(session, now=now)
         session.save()
     nudge_advance()
     reason = record_reading(order, session, value, now=now)
-    return _refused(reason) if reason and reason != DUPLICATE else Verdict(StationEvent.State.DONE, reason)
-
-
-def _card_scanned(row: StationEvent, fact: Fact, evses: list[Evse], now: datetime) -> Verdict:
-    text = "walk-in charging by card is not offered: sessions are ordered through a buyer app"
-    return Verdict(StationEvent.State.IGNORED, text)
+    return refused(reason) if reason and reason != DUPLICATE else Verdict(StationEvent.State.DONE, reason)
 
 
 TAKERS: dict[str, Callable[[StationEvent, Fact, list[Evse], datetime], Verdict]] = {
@@ -263,5 +235,5 @@ TAKERS: dict[str, Callable[[StationEvent, Fact, list[Evse], datetime], Verdict]]
     "faulted": _faulted,
     "recovered": _recovered,
     "meter-values": _meter_values,
-    "card-scanned": _card_scanned,
+    "card-scanned": card_scanned,
 }

@@ -1,7 +1,7 @@
 """How does a workflow instance come to be, and how is it called off?
 
-An instance is a due row, written with the change that asks for it. Whoever works on instances locks the order first,
-the session second, the instance third, everywhere.
+An instance is a due row, written with the change that asks for it. Whoever works on instances locks what they are about
+first and the instance after it, everywhere: order, session, instance; or card account, walk-in, instance; EVSEs last.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from importlib.resources import files
 from typing import Any
 
 from django.conf import settings
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 
 from catalog.models import Station
 from core.nudges import nudge_on_commit
-from fulfillment.models import Session, StationEvent, TaskRun, WorkflowDefinition, WorkflowInstance
+from fulfillment.models import Session, StationEvent, TaskRun, WalkIn, WorkflowDefinition, WorkflowInstance
 from fulfillment.workflow import Definition, load
 
 STATION_WORKFLOW = "managing-ev-charging-stations"
@@ -51,6 +51,7 @@ def trigger(
     station: Station | None = None,
     card: str = "",
     session: Session | None = None,
+    walk_in: WalkIn | None = None,
     told_by: StationEvent | None = None,
     definition: Definition | None = None,
 ) -> WorkflowInstance:
@@ -71,6 +72,7 @@ def trigger(
         station=station,
         card=card,
         session=session,
+        walk_in=walk_in,
         event=told_by,
         next_at=now,
     )
@@ -81,22 +83,40 @@ def trigger(
 def ask(kind: str, session: Session, *, now: datetime, **data: Any) -> WorkflowInstance:
     """Owe the workflow one run for a wish about a session: START, STOP or RELEASE, with what `data` adds."""
     number = WorkflowInstance.objects.filter(session=session).count() + 1
-    event = {
+    place = {
+        "stationId": session.evse.station.code,
+        "cardId": session.card,
+        "slotNumber": session.slot_number or session.evse.slot_number,
+        "sessionId": session.remote_id or None,
+    }
+    event = _wish(kind, session.card, f"{session.card}/{number}", place | data, now)
+    return trigger(event, station=session.evse.station, card=session.card, session=session, now=now)
+
+
+def ask_for_card(kind: str, walk_in: WalkIn, *, now: datetime, **data: Any) -> WorkflowInstance:
+    """Owe the workflow one run for a wish about a walk-in: STOP or RELEASE, with what `data` adds."""
+    number = WorkflowInstance.objects.filter(walk_in=walk_in).count() + 1
+    card = walk_in.scanned_as
+    place = {
+        "stationId": walk_in.station.code,
+        "cardId": card,
+        "slotNumber": walk_in.slot_number,
+        "sessionId": walk_in.remote_id or None,
+    }
+    event = _wish(kind, card, f"walk-in {walk_in.pk}/{number}", place | data, now)
+    return trigger(event, station=walk_in.station, card=card, walk_in=walk_in, now=now)
+
+
+def _wish(kind: str, card: str, about: str, data: dict[str, Any], now: datetime) -> dict[str, Any]:
+    return {
         "specversion": "1.0",
-        "id": str(uuid.uuid5(EVENTS, f"{session.card}/{number}")),
+        "id": str(uuid.uuid5(EVENTS, about)),
         "source": settings.BECKN_SUBSCRIBER_URL,
         "type": kind,
-        "subject": session.card,
+        "subject": card,
         "time": now.isoformat(),
-        "data": {
-            "stationId": session.evse.station.code,
-            "cardId": session.card,
-            "slotNumber": session.slot_number or session.evse.slot_number,
-            "sessionId": session.remote_id or None,
-            **data,
-        },
+        "data": data,
     }
-    return trigger(event, station=session.evse.station, card=session.card, session=session, now=now)
 
 
 def in_hand(session: Session) -> bool:
@@ -106,16 +126,30 @@ def in_hand(session: Session) -> bool:
     ).exists()
 
 
+def card_in_hand(walk_in: WalkIn) -> bool:
+    """Whether an instance is at work for a walk-in, or waits for an operator."""
+    return WorkflowInstance.objects.filter(
+        walk_in=walk_in, status__in=[*WorkflowInstance.LIVE, WorkflowInstance.Status.SUSPENDED]
+    ).exists()
+
+
 def call_off(session: Session, *, reason: str, now: datetime) -> bool:
     """End the instances of a session; True where a call of theirs may still take effect at the station.
 
     The caller holds the session's lock.
     """
-    open_ = WorkflowInstance.objects.select_for_update(no_key=True).filter(
-        session=session, status__in=[*WorkflowInstance.LIVE, WorkflowInstance.Status.SUSPENDED]
-    )
+    return _call_off(WorkflowInstance.objects.filter(session=session), reason=reason, now=now)
+
+
+def call_off_card(walk_in: WalkIn, *, reason: str, now: datetime) -> bool:
+    """End the instances of a walk-in, whose lock the caller holds; True as `call_off` says it."""
+    return _call_off(WorkflowInstance.objects.filter(walk_in=walk_in), reason=reason, now=now)
+
+
+def _call_off(rows: QuerySet[WorkflowInstance], *, reason: str, now: datetime) -> bool:
+    open_ = rows.filter(status__in=[*WorkflowInstance.LIVE, WorkflowInstance.Status.SUSPENDED])
     late = False
-    for instance in open_.order_by("pk"):
+    for instance in open_.select_for_update(no_key=True).order_by("pk"):
         late = may_come_late(instance) or late
         cancel(instance, reason=reason, now=now)
     return late

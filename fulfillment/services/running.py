@@ -12,7 +12,7 @@ from core.nudges import nudge_on_commit
 from fulfillment import metering, states
 from fulfillment.drivers.base import Ack
 from fulfillment.metering import Limits, Register
-from fulfillment.models import Reading, Session
+from fulfillment.models import Reading, Session, WalkIn
 from fulfillment.selectors import meter_points
 from fulfillment.services.instances import RELEASE, STOP, ask, call_off
 from orders import services as orders
@@ -30,8 +30,8 @@ SOONEST = timedelta(milliseconds=250)
 def begin(order: Order, session: Session, ack: Ack, *, now: datetime) -> None:
     """Energy flows: the session charges, the order hears of it; a stop asked for meanwhile follows at once."""
     session.state = states.move(session.state, S.CHARGING)
-    session.started_at = _believable(ack.started_at, session.asked_at or now, now)
-    session.meter_start_wh = _first_register(ack)
+    session.started_at = believable(ack.started_at, session.asked_at or now, now)
+    session.meter_start_wh = first_register(ack)
     session.meter_wh = session.meter_start_wh
     session.power_w = ack.power_w or 0
     session.soc_percent = ack.soc_percent
@@ -73,7 +73,7 @@ def finish(order: Order, session: Session, ack: Ack | None, *, now: datetime, re
     session.fault = "; ".join(part for part in (session.fault, doubt) if part)
     session.provisional = ack is None
     started_at = session.started_at or now
-    session.ended_at = max(started_at, _believable(ack.ended_at if ack else None, started_at, now))
+    session.ended_at = max(started_at, believable(ack.ended_at if ack else None, started_at, now))
     session.state = states.move(session.state, S.ENDED)
     session.asked_at = session.updated_at = now
     session.next_at, session.attempts = None, 0
@@ -130,7 +130,7 @@ def start_release(session: Session, *, now: datetime, broken: bool = False) -> N
     ask(RELEASE, session, now=now, lookAgain=late, broken=broken, reason=session.fault[:500])
 
 
-def add_fault(session: Session, text: str) -> None:
+def add_fault(session: Session | WalkIn, text: str) -> None:
     """Add a word to what went wrong with a session. The caller saves."""
     session.fault = "; ".join(part for part in (session.fault, text) if part)[:2000]
 
@@ -173,13 +173,13 @@ def look_again_at(order: Order, session: Session, *, now: datetime) -> datetime:
     return max(min(moments), now + SOONEST)
 
 
-def final_registers(session: Session, ack: Ack | None) -> tuple[int, int, str]:
+def final_registers(session: Session | WalkIn, ack: Ack | None) -> tuple[int, int, str]:
     """The registers to bill between, Wh, and what is doubtful about them in words."""
     last = session.meter_wh
     start = session.meter_start_wh
     stop = ack.meter_wh if ack else None
     if start is None and ack is not None:
-        start = _first_register(ack)
+        start = first_register(ack)
     if stop is None and ack is not None and ack.energy_wh is not None:
         stop = (start or 0) + ack.energy_wh
     start = start if start is not None else (stop or 0)
@@ -202,7 +202,8 @@ def show_evse(session: Session, status: str, now: datetime) -> None:
     catalog.set_evse_status(session.evse, status, now)
 
 
-def _first_register(ack: Ack) -> int | None:
+def first_register(ack: Ack) -> int | None:
+    """The register that a session began with, Wh, as far as its station's record says."""
     if ack.meter_start_wh is not None:
         return ack.meter_start_wh
     if ack.meter_wh is not None:
@@ -210,7 +211,7 @@ def _first_register(ack: Ack) -> int | None:
     return None
 
 
-def _believable(said: datetime | None, earliest: datetime, now: datetime) -> datetime:
+def believable(said: datetime | None, earliest: datetime, now: datetime) -> datetime:
     """The station's time where it lies between what is possible, else ours."""
     if said is None or not earliest - CLOCK_SLACK <= said <= now + CLOCK_SLACK:
         return now

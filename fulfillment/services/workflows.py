@@ -21,7 +21,7 @@ from core.due import lock_next
 from core.nudges import nudge_on_commit
 from fulfillment.drivers.workflow_http import Line, perform
 from fulfillment.models import Session, WorkflowInstance
-from fulfillment.services import bridge, journal, lifecycle
+from fulfillment.services import bridge, card_bridge, journal, lifecycle
 from fulfillment.services.instances import let_go, pinned
 from fulfillment.services.running import abandon
 from fulfillment.services.sessions import lock_session
@@ -144,10 +144,12 @@ def answer(asked: Asked) -> Told:
 def settle(claim: Claim, told: Told | None, *, now: datetime, last: bool = False) -> Asked | None:
     """Write down an answer and what follows from it; returns the effect to ask for next, None where there is none now.
 
-    Order, session and instance are locked in this order; with a token that is not the claim's nothing is changed.
+    Order, session and instance are locked in this order, or card account, walk-in and instance; with a token that is
+    not the claim's nothing is changed.
     `last` lets go of the instance although it could go on.
     """
     session = lock_session(claim.order_id).session if claim.order_id is not None else None
+    walk_in = card_bridge.lock_walk_in_of(claim.pk) if session is None else None
     instance = WorkflowInstance.objects.select_for_update(no_key=True, of=("self",)).get(pk=claim.pk)
     if instance.token != claim.token:
         log.warning("a late answer was left aside", extra={"instance": claim.pk})
@@ -170,9 +172,11 @@ def settle(claim: Claim, told: Told | None, *, now: datetime, last: bool = False
         bridge.hear(instance, session, turn.events, now=now)
         if instance.status in WorkflowInstance.OVER:
             bridge.over(instance, session, now=now)
+    elif walk_in is not None:
+        card_bridge.hear(instance, walk_in, turn.events, now=now)
     else:
         bridge.pass_on(instance, turn.events, now=now)
-    if last or not calls:
+    if last or not calls or instance.status == W.CANCELLED:
         return None
     return Asked(calls[0], str(journal.key_of(instance, calls[0])))
 

@@ -31,8 +31,8 @@ from orders.services.offer import init_order, select_offer
 from orders.services.overlaying import advertised
 from orders.services.refunds import approve_refund, ask_refund, decline_refund, finish_refund, retry_refund
 from orders.services.returning import refunds_due, settle_due
-from orders.services.startcode import start_code, wrong_start_code
-from orders.services.wish import Plan, Said, Wish, plan_for
+from orders.services.startcode import is_start_code, start_code, wrong_start_code
+from orders.services.wish import Plan, Said, Wish, current_terms, plan_for
 from orders.terms import CANCELLATION_REASONS
 
 __all__ = [
@@ -60,6 +60,7 @@ __all__ = [
     "complete_order",
     "confirm_order",
     "correct_bill",
+    "current_terms",
     "deadlines_due",
     "decline_order",
     "decline_refund",
@@ -69,6 +70,7 @@ __all__ = [
     "fitting",
     "forget_news",
     "init_order",
+    "is_start_code",
     "lock_ways_out",
     "mark_ending",
     "mark_failed",

@@ -23,8 +23,17 @@ def start_code(order: Order) -> str:
     """
     if order.code is None or order.fulfillment not in SHOWN_IN or not order_rules(order).start_code:
         return ""
-    mac = salted_hmac("orders.startcode", f"{order.pk}/{order.code}", algorithm="sha256").digest()
-    return f"{int.from_bytes(mac[:8], 'big') % 10**DIGITS:0{DIGITS}}"
+    return _derived(order)
+
+
+def is_start_code(order: Order, given: str) -> bool:
+    """Whether a text scanned at a station is the order's start code, also when it is used up: it ends what it began.
+
+    False where the operator wants none, the order has none yet, or too many wrong ones were given.
+    """
+    if order.code is None or order.code_tries >= MOST_TRIES or not order_rules(order).start_code:
+        return False
+    return constant_time_compare(given.strip(), _derived(order))
 
 
 @transaction.atomic
@@ -47,3 +56,8 @@ def wrong_start_code(order_id: int, given: str, *, now: datetime, actor: str) ->
     record(order, "wrong-code", now=now, actor=actor, saved=("code_tries",))
     left = MOST_TRIES - order.code_tries
     return f"the start code {given.strip()[:12]!r} is wrong; {left} more tries"
+
+
+def _derived(order: Order) -> str:
+    mac = salted_hmac("orders.startcode", f"{order.pk}/{order.code}", algorithm="sha256").digest()
+    return f"{int.from_bytes(mac[:8], 'big') % 10**DIGITS:0{DIGITS}}"

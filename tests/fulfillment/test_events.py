@@ -30,7 +30,7 @@ LIFECYCLE = "io.serverlessworkflow."
         ("recovered", {}, "refused", "data.stationId"),
         ("recovered", [], "refused", "data is []"),
         ("no-such-thing", {}, "ignored", "not used"),
-        ("card-scanned", {"stationId": "S", "cardId": "C"}, "ignored", "walk-in"),
+        ("card-scanned", {"stationId": "S", "cardId": "C"}, "refused", "not registered"),
         ("meter-values", {"stationId": "S", "slotNumber": 1}, "refused", "data.sessionId"),
         ("slot-status-changed", {"stationId": "S", "slotNumber": 1, "status": "melted"}, "refused", "data.status"),
         ("slot-status-changed", {"stationId": "S", "slotNumber": 99, "status": "free"}, "refused", "no slot 99"),
