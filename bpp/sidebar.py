@@ -116,6 +116,10 @@ NAVIGATION: list[dict[str, Any]] = [
             _item("Sessions", "bolt", "fulfillment_session"),
             _item("Readings", "speed", "fulfillment_reading"),
             _item("Station events", "sensors", "fulfillment_stationevent"),
+            _item("Walk-ins", "contactless", "fulfillment_walkin"),
+            _item("Cards", "badge", "fulfillment_card"),
+            _item("Card accounts", "wallet", "fulfillment_cardaccount"),
+            _item("Card statements", "receipt", "fulfillment_cardentry"),
         ],
     },
     {

@@ -12,6 +12,7 @@ from catalog.deeds import DeedsMixin
 from catalog.tenancy import Area, LogAdmin, OwnRelatedFilter
 from catalog.wording import kw, kwh
 from fulfillment.acts import SESSION_DEEDS
+from fulfillment.cards_admin import CardAdmin as CardAdmin
 from fulfillment.models import Reading, Session, StationEvent
 
 SESSION_TONES = {

@@ -12,7 +12,7 @@ from django.db.models import Model
 
 from bpp.models import DeliveryAttempt, InboxMessage, OutboxMessage
 from catalog.models import Connector, Evse, EvseStatusChange, Operator, OperatorStaff, Station, Tariff
-from fulfillment.models import Reading, Session, StationEvent
+from fulfillment.models import Card, CardAccount, CardEntry, Reading, Session, StationEvent, WalkIn, WalkInReading
 from orders.models import (
     CancellationRule,
     Collection,
@@ -174,5 +174,23 @@ def _around(order: Order, word: str, now: datetime) -> tuple[Session, InboxMessa
             station=station,
         ),
         Rating.objects.create(order=order, category="Order", target=f"{word}-o", value=4, comment=f"{word} comment"),
+        *_carded(station, word, now),
     ]  # fmt: skip
     return session, inbox, outbox, ticket, others
+
+
+def _carded(station: Station, word: str, now: datetime) -> list[Model]:
+    """A card, its account with an entry, and a walk-in of it that failed."""
+    account = CardAccount.objects.create(operator=station.operator, name=f"{word} account", kind="prepaid")
+    card = Card.objects.create(
+        operator=station.operator, account=account, uid=f"{word}-UID".replace("-", "").upper(), label=f"{word} label"
+    )
+    entry = CardEntry.objects.create(
+        account=account, kind="topup", paise=100, reason=f"{word} reason", actor=f"{word}-actor", at=now
+    )
+    walk_in = WalkIn.objects.create(
+        card=card, account=account, station=station, state="failed", scanned_as=f"{word}-uid", asked_at=now,
+        ended_at=now, remote_id=f"{word}-ses", fault=f"{word} fault",
+    )  # fmt: skip
+    reading = WalkInReading.objects.create(walk_in=walk_in, at=now, energy_wh=1000, reason=f"{word} reading")
+    return [account, card, entry, walk_in, reading]
