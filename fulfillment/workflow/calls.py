@@ -22,7 +22,6 @@ Fill = Callable[[Any], Any]
 _PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
 _METHOD = re.compile(r"[A-Z]{1,20}")
 _URI = re.compile(r"https?://[^\s/?#]+[^\s]*", re.IGNORECASE)
-LONGEST_DETAIL = 4000
 # What may befall a call that got no answer → status and kind of the error.
 FAILURES = {
     "timeout": ("timeout", 408),
@@ -166,9 +165,7 @@ def _refused(status: int, body: bytes) -> Fault:
         document = None
     told = document.get("detail") if isinstance(document, dict) else None
     known = HTTPStatus(status).phrase if status in {each.value for each in HTTPStatus} else ""
-    return fault(
-        "communication", (told if isinstance(told, str) else text)[:LONGEST_DETAIL], status=status, title=known
-    )
+    return fault("communication", told if isinstance(told, str) else text, status=status, title=known)
 
 
 def _content(body: bytes, content_type: str) -> Any:

@@ -19,7 +19,7 @@ from fulfillment.workflow.durations import moment, stamp
 from fulfillment.workflow.faults import Fault, NotRetriableError, StateError, UnknownEffectError, fault
 from fulfillment.workflow.flow import FLOW
 from fulfillment.workflow.frames import Frame, Stack
-from fulfillment.workflow.machine import Enter, Kind, Machine, Move
+from fulfillment.workflow.machine import Enter, Kind, Machine, Move, fits
 from fulfillment.workflow.turns import Effect, Host, Status, Turn
 from fulfillment.workflow.waiting import WAITING
 
@@ -37,7 +37,7 @@ def begin(definition: Definition, input_: Any, *, instance: str, now: datetime, 
         "instance": instance,
         "definition": definition.hash,
         "started": stamp(now),
-        "input": _copy(input_),
+        "input": _kept(input_),
         "context": {},
         "status": "running",
     }
@@ -69,7 +69,7 @@ def resume(
     def act() -> Move:
         return answer(machine, stack, _copy(outcome))
 
-    machine.attempt(stack, act)
+    machine.take(stack, act)
     return _turn(machine)
 
 
@@ -163,7 +163,7 @@ def _due(machine: Machine, stack: Stack) -> None:
     def act() -> Move:
         return due(machine, stack)
 
-    machine.attempt(stack, act)
+    machine.take(stack, act)
 
 
 def _strike(machine: Machine, stack: Stack) -> None:
@@ -174,7 +174,7 @@ def _strike(machine: Machine, stack: Stack) -> None:
     def act() -> Move:
         raise fault("timeout", f"{machine.place(stack[-1]).name} took longer than until {until}")
 
-    machine.attempt(stack, act)
+    machine.take(stack, act)
 
 
 def _retried(machine: Machine, pointer: str) -> tuple[Stack, Any]:
@@ -200,6 +200,15 @@ def _rewound(stack: Stack, frame: Frame, seen: dict[str, list[Any]], pointer: st
         if entry[1] >= order:
             entry[0] -= 1
     return stack, raw
+
+
+def _kept(input_: Any) -> Any:
+    copy = _copy(input_)
+    try:
+        fits(copy, "input")
+    except Fault as err:
+        raise ValueError(err.detail) from err
+    return copy
 
 
 def _copy(value: Any) -> Any:

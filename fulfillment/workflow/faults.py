@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 STANDARD = "https://serverlessworkflow.io/spec/1.0.0/errors/"
 # The conformance kit filters by these names, the specification raises by the others: both mean the same.
 ALIAS = "https://serverlessworkflow.io/dsl/errors/types/"
+LONGEST_TEXT = 4000
 STATUS = {
     "configuration": 400,
     "validation": 400,
@@ -40,12 +41,12 @@ class Fault(Exception):
     """An error of the DSL; `instance` is the pointer of the task it comes from, empty until one is known."""
 
     def __init__(self, type_: str, status: int, *, title: str = "", detail: str = "", instance: str = "") -> None:
-        super().__init__(f"{status} {title or type_}: {detail}")
-        self.type = type_
+        self.type = _kept(type_)
         self.status = status
-        self.title = title
-        self.detail = detail
-        self.instance = instance
+        self.title = _kept(title)
+        self.detail = _kept(detail)
+        self.instance = _kept(instance)
+        super().__init__(f"{status} {self.title or self.type}: {self.detail}")
 
     def as_dict(self) -> dict[str, Any]:
         """As an expression and a journal see it: type, status and instance; title and detail where there are any."""
@@ -67,6 +68,11 @@ class Fault(Exception):
 def fault(kind: str, detail: str, *, status: int | None = None, title: str = "") -> Fault:
     """A fault of a standard kind (a key of STATUS). Source: dsl-reference.md, Standard Error Types."""
     return Fault(STANDARD + kind, status or STATUS[kind], title=title or TITLES[kind], detail=detail)
+
+
+def _kept(text: str) -> str:
+    """A text as a state can keep it, whatever a peer or an expression put into it."""
+    return text[:LONGEST_TEXT].replace("\0", "\ufffd")
 
 
 def same_type(one: str, other: str) -> bool:

@@ -11,7 +11,7 @@ from fulfillment.workflow import events, templates
 from fulfillment.workflow.durations import stamp
 from fulfillment.workflow.faults import Fault, fault
 from fulfillment.workflow.frames import Frame, Stack
-from fulfillment.workflow.machine import Done, Enter, Kind, Machine, Move
+from fulfillment.workflow.machine import Done, Enter, Kind, Machine, Move, fits
 
 # What an attribute of an event may be; null leaves it out.
 _ATTRIBUTE = str | int | None
@@ -74,6 +74,7 @@ def enter_for(machine: Machine, stack: Stack) -> Move:
     items = machine.evaluate(stack, machine.task(frame)["for"]["in"], frame["input"])
     if not isinstance(items, list):
         raise fault("expression", f"for.in gives {items!r}, which is no array")
+    fits(items, "collection")
     frame["items"] = items
     machine.note(stack, "started", input=frame["input"])
     return _turn(machine, stack, 0, frame["input"])

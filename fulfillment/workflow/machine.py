@@ -9,6 +9,7 @@ Source: dsl.md, Data Flow, Task Flow, Fault Tolerance.
 
 from __future__ import annotations
 
+import re
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
 MOST_STEPS = 10_000
 MOST_BYTES = 1_000_000
+_NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +92,7 @@ class Machine:
             if frames.alive(stack):
                 self._run(stack, move)
 
-    def attempt(self, stack: Stack, act: Callable[[], Move]) -> None:
+    def take(self, stack: Stack, act: Callable[[], Move]) -> None:
         """Run what `act` says for the last frame of a stack, be it a move or a fault."""
         try:
             move = act()
@@ -163,11 +165,7 @@ class Machine:
 
     def _run(self, stack: Stack, move: Move) -> None:
         while move is not None and self.state["status"] == "running":
-            self.entered += isinstance(move, Enter)
             try:
-                if self.entered > MOST_STEPS:
-                    text = f"more than {MOST_STEPS} steps without waiting for anything: a loop without an end?"
-                    raise _Endless(text)
                 move = self._enter(stack, move) if isinstance(move, Enter) else self._leave(stack, move)
             except _Endless as err:
                 self._end_faulted(stack, self._placed(stack, fault("runtime", str(err))))
@@ -186,6 +184,9 @@ class Machine:
             frame["visit"] = frames.visit_of(stack[-1], tasks, move.pointer, move.raw)
             stack[-1].setdefault("runs", []).append(frame)
         stack.append(frame)
+        self.entered += 1
+        if self.entered > MOST_STEPS:
+            raise _Endless(f"more than {MOST_STEPS} steps without waiting for anything: a loop without an end?")
         if "if" in task and not self.holds(stack, task["if"], move.raw):
             self.note(stack, "skipped", input=move.raw)
             return self._next(stack, move.raw, "continue")
@@ -356,7 +357,7 @@ def fits(value: Any, what: str) -> None:
         raise fault("runtime", f"the {what} cannot be kept: {err}") from err
     if len(text) > MOST_BYTES:
         raise fault("runtime", f"the {what} has {len(text)} bytes; at most {MOST_BYTES}")
-    if b"\\u0000" in text:
+    if b"\\u0000" in text and _NUL.search(text):
         raise fault("runtime", f"the {what} has a NUL character in it")
 
 

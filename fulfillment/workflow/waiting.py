@@ -40,18 +40,18 @@ def answer_call(machine: Machine, stack: Stack, outcome: Mapping[str, Any]) -> M
 
 def authentication(machine: Machine, stack: Stack) -> dict[str, str] | None:
     """What the last frame's call proves itself with: {scheme, username, password} or {scheme, token}. Raises Fault."""
-    arguments, data, _ = _call(machine, stack)
+    arguments, _ = machine.definition.call(stack[-1]["task"])
     found = next((policy for _, policy in templates.policies(arguments)), None)
     if found is None:
         return None
-    policy = machine.definition.named("authentications", found.get("use", found))
-    ((scheme, details),) = policy.items()
+    ((scheme, details),) = machine.definition.named("authentications", found.get("use", found)).items()
     secrets = machine.host.secrets
     if "use" in details:
         return calls.credentials(scheme, details["use"], secrets.get(details["use"]))
-    names = machine.definition.document.get("use", {}).get("secrets", ())
-    seen = {name: secrets[name] for name in names if name in secrets}
-    return calls.inline_credentials(scheme, machine.fill(stack, details, data=data, secrets=seen))
+    declared = machine.definition.document.get("use", {}).get("secrets", ())
+    seen = {name: secrets[name] for name in declared if name in secrets}
+    _, _, fill = _call(machine, stack, secrets=seen)
+    return calls.inline_credentials(scheme, fill(details))
 
 
 def enter_listen(machine: Machine, stack: Stack) -> Move:
@@ -106,11 +106,11 @@ def effect(machine: Machine, stack: Stack) -> Effect:
     )
 
 
-def _call(machine: Machine, stack: Stack) -> tuple[Mapping[str, Any], Any, calls.Fill]:
+def _call(machine: Machine, stack: Stack, **more: Any) -> tuple[Mapping[str, Any], Any, calls.Fill]:
     """The arguments of a call, the data they are evaluated over, and how. A function sees what it is handed."""
     arguments, handed = machine.definition.call(stack[-1]["task"])
     data = machine.fill(stack, handed) if handed else stack[-1]["input"]
-    return arguments, data, lambda template: machine.fill(stack, template, data=data)
+    return arguments, data, lambda template: machine.fill(stack, template, data=data, **more)
 
 
 WAITING = {

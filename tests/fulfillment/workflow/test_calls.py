@@ -194,6 +194,7 @@ def test_status_outside_its_range_is_an_error(status: int, redirect: bool, fine:
         ("plain words", "plain words"),
         (None, ""),
         ("x" * 9000, "x" * 4000),
+        ("cut\0off", "cut\ufffdoff"),
     ],
 )
 def test_error_tells_what_the_peer_said(body: Any, detail: str) -> None:
@@ -258,3 +259,16 @@ def test_redirect_is_an_answer_or_an_error(redirect: str, output: Any) -> None:
         turn = Run(f"do: [{{go: {{call: http, with: {with_}}}}}]").perform(partial(peers.perform, address=address))
     assert turn.output == output
     assert turn.fault is None or turn.fault.status == 302
+
+
+@pytest.mark.parametrize(("status", "ended"), [(404, "completed"), (503, "faulted")])
+def test_error_over_http_is_caught_by_type_and_status(status: int, ended: str) -> None:
+    call = "{call: http, with: {method: get, endpoint: 'https://petstore.swagger.io/v2/pet/getPetByName/{name}'}}"
+    with_ = f"{{type: 'https://serverlessworkflow.io/dsl/errors/types/communication', status: {status}}}"
+    catch = f"{{errors: {{with: {with_}}}, as: err, do: [{{tell: {{set: '${{ $err }}'}}}}]}}"
+    with peers.serving() as address:
+        run = Run(f"do: [{{find: {{try: [{{get: {call}}}], catch: {catch}}}}}]", {"name": "Milou"})
+        turn = run.perform(partial(peers.perform, address=address))
+    found = turn.fault.as_dict() if turn.fault else turn.output
+    assert (turn.status, found["status"], found["title"]) == (ended, 404, "Not Found")
+    assert found["instance"] == "/do/0/find/try/0/get"

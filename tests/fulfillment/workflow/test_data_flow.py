@@ -140,9 +140,9 @@ def test_expression_that_fails_is_an_expression_error_of_its_task() -> None:
     }
 
 
-@pytest.mark.parametrize("value", [{1, 2}, object(), 2**70, "\ud800"])
+@pytest.mark.parametrize("value", [{1, 2}, object(), 2**70, "\ud800", ["a\0b"], "x" * 1_000_001])
 def test_input_that_is_no_json_is_refused(value: Any) -> None:
-    with pytest.raises(ValueError, match=r"cannot keep|surrogates"):
+    with pytest.raises(ValueError, match=r"cannot keep|surrogates|NUL|at most"):
         workflow.begin(define("do: [{a: {set: {n: 1}}}]"), value, instance="i", now=NOW, host=HOST)
 
 

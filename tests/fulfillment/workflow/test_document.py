@@ -12,7 +12,7 @@ from fulfillment import workflow
 from fulfillment.workflow import DefinitionError, Place
 from tests import at_hand
 from tests.fulfillment.workflow import official
-from tests.fulfillment.workflow.driving import HEAD, define
+from tests.fulfillment.workflow.driving import HEAD, Run, define
 
 SEED = "seeds/001_2811a993b6635489.txt"
 
@@ -162,15 +162,29 @@ def test_sound_definition_is_loaded(tasks: str) -> None:
     assert define(tasks).places()
 
 
+def literal() -> str:
+    """The station's definition as the customer wrote it."""
+    return at_hand.published(SEED).read_text("utf-8").split("```yaml\n")[1].split("```")[0]
+
+
 def test_literal_definition_of_the_seed_loads() -> None:
-    text = at_hand.published(SEED).read_text("utf-8").split("```yaml\n")[1].split("```")[0]
-    found = workflow.load(text)
-    official.hold(text)
+    found = workflow.load(literal())
+    official.hold(literal())
     assert (found.name, found.version, len(found.places())) == ("managing-ev-charging-stations", "0.1.0", 26)
     assert [trigger.attributes["type"] for trigger in found.triggers] == [
         "com.ev-power-supplier.charging-station.card-scanned.v1",
         "com.ev-power-supplier.charging-station.faulted.v1",
     ]
+
+
+@pytest.mark.parametrize("kind", ["card-scanned", "faulted"])
+def test_literal_definition_of_the_seed_faults_on_every_event(kind: str) -> None:
+    event = {"type": f"com.ev-power-supplier.charging-station.{kind}.v1", "data": {"stationId": "S1", "cardId": "c-1"}}
+    run = Run(workflow.load(literal()), [event])
+    assert run.turn.fault is not None
+    assert (run.turn.fault.status, run.turn.fault.title) == (400, "Unsupported Event")
+    assert "'null' is not supported" in run.turn.fault.detail
+    assert run.names() == ["initialize", "handleStationEvents"]
 
 
 def test_official_schema_finds_faults_where_it_is_at_hand() -> None:

@@ -25,6 +25,12 @@ def test_tasks_run_in_their_order() -> None:
     assert run.names() == ["a", "b"]
 
 
+def test_tasks_of_a_list_in_a_task_run_in_their_order() -> None:
+    run = Run("do: [{all: {do: [{a: {set: {v: '${ .v + [1] }'}}}, {b: {set: {v: '${ .v + [2] }'}}}]}}]")
+    assert run.turn.output == {"v": [1, 2]}
+    assert run.names() == ["a", "b", "all"]
+
+
 def test_then_jumps_forward_and_back_and_ends() -> None:
     run = Run(
         """
@@ -237,6 +243,11 @@ def test_loop_over_something_else_is_an_expression_error() -> None:
     assert (found["type"], found["instance"]) == (STANDARD + "expression", "/do/0/loop")
 
 
+def test_loop_over_what_no_state_can_keep_is_a_runtime_error() -> None:
+    found = fault_of("do: [{loop: {for: {in: '[1e300]'}, do: [{a: {set: {x: 1}}}]}}]")
+    assert (found["type"], found["instance"]) == (STANDARD + "runtime", "/do/0/loop")
+
+
 def test_fork_yields_all_outputs_in_the_order_of_its_branches() -> None:
     run = Run(
         "do: [{f: {fork: {branches: [{a: {set: {n: 1}}}, {b: {do: [{c: {set: {n: 2}}}]}}]}}}, {g: {set: '${ . }'}}]"
@@ -326,6 +337,16 @@ def test_output_too_large_to_keep_is_a_runtime_error() -> None:
 @pytest.mark.parametrize(("expression", "reason"), [("1e300", "cannot be kept"), ('"\\u0000"', "NUL")])
 def test_output_that_no_state_can_keep_is_a_runtime_error(expression: str, reason: str) -> None:
     assert reason in fault_of(f"do: [{{a: {{set: {{x: '${{ {expression} }}'}}}}}}]")["detail"]
+
+
+def test_text_about_nul_is_no_nul() -> None:
+    text = "\\u0000"
+    assert output_of("do: [{a: {set: {x: '${ . }'}}}]", text) == {"x": text}
+
+
+def test_loop_without_an_end_faults_in_the_loop(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(machine, "MOST_STEPS", 3)
+    assert fault_of("do: [{a: {set: {n: 1}}}, {b: {set: {n: 2}, then: a}}]")["instance"] == "/do/0/a"
 
 
 def test_steps_tell_input_output_and_time() -> None:

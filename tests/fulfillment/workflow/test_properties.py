@@ -20,7 +20,7 @@ MOST_TURNS = 400
 CALL = {"call": "http", "with": {"method": "get", "endpoint": "https://example.com/x"}}
 ERROR = {"type": "https://example.com/x", "status": 409}
 
-leaves = st.sampled_from(
+leaves: st.SearchStrategy[dict[str, Any]] = st.sampled_from(
     [
         {"set": {"n": "${ .n + 1 }"}},
         {"set": "${ $task.reference }", "export": {"as": "$context + {last: $workflow.id}"}},
@@ -57,7 +57,7 @@ def _grown(inner: st.SearchStrategy[dict[str, Any]]) -> st.SearchStrategy[dict[s
     )
 
 
-tasks = st.recursive(leaves, _grown, max_leaves=12)
+tasks: st.SearchStrategy[dict[str, Any]] = st.recursive(leaves, _grown, max_leaves=12)
 HEAD = {"dsl": "1.0.3", "namespace": "tests", "name": "grown", "version": "1.0.0"}
 definitions = st.lists(tasks, min_size=1, max_size=4).map(
     lambda found: json.dumps({"document": HEAD, "do": _listed(found)})
