@@ -53,9 +53,14 @@ READINGS = """
 SELECT r.accepted, r.reason FROM fulfillment_reading r JOIN fulfillment_session s ON s.id = r.session_id
 JOIN orders_order o ON o.id = s.order_id WHERE o.transaction_id = %s ORDER BY r.id
 """
-SILENT_FOR_LONG = """
-UPDATE fulfillment_session s SET asked_at = s.asked_at - interval '16 minutes', next_at = now()
-FROM orders_order o WHERE o.id = s.order_id AND o.transaction_id = %s AND s.state = 'ending' RETURNING s.id
+# The stop waits for its next try: as if it had been tried for 16 minutes already, and were due now.
+SILENT_FOR_LONG = r"""
+UPDATE fulfillment_workflowinstance i SET next_at = now(), state = regexp_replace(
+    i.state::text, '"(since|due)": "[^"]+"',
+    '"\1": "' || to_char(now() AT TIME ZONE 'UTC' - interval '16 minutes', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') || '"', 'g'
+)::jsonb
+FROM fulfillment_session s JOIN orders_order o ON o.id = s.order_id WHERE o.transaction_id = %s
+AND i.session_id = s.id AND s.state = 'ending' AND i.status = 'waiting' RETURNING i.id
 """
 THROUGH = """
 UPDATE fulfillment_session s SET updated_at = s.updated_at - interval '2 minutes'
@@ -215,10 +220,10 @@ async def test_refund_nobody_has_sent_pays_for_more(
 async def test_power_cut_is_settled_on_the_last_reading_and_the_rest_is_billed_once(stage: Stage, trip: Trip) -> None:
     await trip.book("20")
     await stage.supplier("seed", stations=[{"id": trip.charger.station_id, **VEHICLE}])
+    await trip.start()
+    await trip.until("charging-started")
     await silenced(stage)
     try:
-        await trip.start()
-        await trip.until("charging-started")
         session = await session_of(trip, "ended")
         assert (await trip.buyer.update_end(trip.transaction_id)).acked
         await eventually(lambda: given_up(trip), lambda seen: seen == [("ended", True, 4000)], "a silent session ended")
