@@ -30,7 +30,11 @@ ACTIONS = {
     "moved": "on_update",
     "price-changed": "on_update",
     "charger-out": "on_update",
+    "charger-warning": "on_update",
+    "charger-back": "on_update",
 }
+# Told with the chargers that could be chosen instead.
+WITH_OTHERS = {"charger-out", "charger-warning"}
 # While a request waits for the station, these steps are told by its answer alone.
 ON_THE_WAY = {F.CHARGING_STARTING.value, F.CHARGING_ENDING.value}
 REST = timedelta(seconds=60)
@@ -157,7 +161,7 @@ def _tell(order: Order, event: OrderEvent | None, now: datetime, *, progress: bo
 def _view(order: Order, event: OrderEvent | None, now: datetime) -> OrderView:
     """The order as it is, in the state the event brought: a later event tells the later state."""
     view = showing.order_view(order, now=now)
-    if event is not None and event.kind == "charger-out":
+    if event is not None and event.kind in WITH_OTHERS:
         view = replace(view, alternatives=showing.others(order, now=now))
     if event is None or not event.to_fulfillment:
         return view

@@ -25,7 +25,14 @@ from orders.services.consent import Declared
 from orders.services.expire import deadlines_due, expire_due, prolong_due
 from orders.services.invoices import notes_due
 from orders.services.ledger import record
-from orders.services.move import change_connector, fitting, lock_ways_out, promise_failed
+from orders.services.move import (
+    change_connector,
+    charger_back,
+    fitting,
+    lock_ways_out,
+    promise_failed,
+    warn_of_fault,
+)
 from orders.services.no_energy import energy_due
 from orders.services.offer import init_order, select_offer
 from orders.services.overlaying import advertised
@@ -54,6 +61,7 @@ __all__ = [
     "change_billing",
     "change_connector",
     "change_window",
+    "charger_back",
     "check_books",
     "collect_due",
     "collected_late",
@@ -93,5 +101,6 @@ __all__ = [
     "settle_with",
     "start_code",
     "take_news",
+    "warn_of_fault",
     "wrong_start_code",
 ]

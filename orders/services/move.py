@@ -29,6 +29,8 @@ K = Deadline.Kind
 MOST_OTHERS = 3
 MOVED = "moved"
 CHARGER_OUT = "charger-out"
+CHARGER_WARNING = "charger-warning"
+CHARGER_BACK = "charger-back"
 NOT_ANSWERED_TEXT = "The charger failed and no other was chosen in time"
 Became = Literal["moved", "asked", "none"]
 
@@ -101,6 +103,36 @@ def promise_failed(
     return "asked"
 
 
+@transaction.atomic
+def warn_of_fault(order_id: int, *, reason: str, now: datetime, actor: str = ACTOR) -> bool:
+    """Tell the customer of a booking for later that its charger is out of order now, and where else there is one.
+
+    Nothing is cancelled, and nothing has to be answered: it may be mended by then. Told once until it is back; whether
+    it is told now.
+    """
+    order = lock_order(order_id)
+    movable = may_change(Who.SYSTEM, What.CONNECTOR, state=order.state, fulfillment=order.fulfillment)
+    if not movable or _told_last(order) in {CHARGER_WARNING, CHARGER_OUT}:
+        return False
+    record(order, CHARGER_WARNING, now=now, actor=actor, public=True, data={"reason": reason[:300]})
+    return True
+
+
+@transaction.atomic
+def charger_back(order_id: int, *, now: datetime, actor: str = ACTOR) -> bool:
+    """The charger of an order is in service again: who was warned or asked hears of it, and has nothing to answer.
+
+    Whether it is told now.
+    """
+    order = lock_order(order_id)
+    movable = may_change(Who.SYSTEM, What.CONNECTOR, state=order.state, fulfillment=order.fulfillment)
+    if not movable or _told_last(order) not in {CHARGER_WARNING, CHARGER_OUT}:
+        return False
+    drop_deadline(order, K.ANSWER, now=now)
+    record(order, CHARGER_BACK, now=now, actor=actor, public=True)
+    return True
+
+
 def fitting(order: Order, *, now: datetime) -> list[Connector]:
     """Free connectors of the same operator and type that deliver what was ordered in its time, the nearest three."""
     return _fitting(order, now=now)[:MOST_OTHERS]
@@ -140,6 +172,12 @@ def give_up(order: Order, now: datetime) -> None:
         actor=ACTOR,
         fulfillment=Order.Fulfillment.ORDER_CANCELLED,
     )
+
+
+def _told_last(order: Order) -> str:
+    """What the customer was told last of the order's charger."""
+    told = order.events.filter(kind__in=[CHARGER_OUT, CHARGER_WARNING, CHARGER_BACK, MOVED])
+    return told.order_by("-number").values_list("kind", flat=True).first() or ""
 
 
 def _moved_to_first(order: Order, others: list[Connector], *, now: datetime, actor: str) -> bool:

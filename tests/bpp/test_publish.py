@@ -18,7 +18,7 @@ from fulfillment.models import Session, StationEvent
 from orders import services as orders
 from orders.models import Order, OrderEvent, Quote, QuoteRules
 from tests.bpp.pipeline import Talk, content, decide, state_in, tell
-from tests.factories.orders import NOW
+from tests.factories.orders import NOW, connector_on_sale
 from tests.fulfillment.supplier import FakeSupplier
 
 pytestmark = pytest.mark.django_db
@@ -184,6 +184,24 @@ def test_cancellation_by_us_is_told_as_on_cancel(talk: Talk) -> None:
     row = talk.owed()[-1]
     assert (row.action, row.answers, row.deadline_at) == ("on_cancel", None, NOW + timedelta(days=1))
     assert content(row)["message"]["order"]["cancellation"]["cancelled_by"] == "PROVIDER"
+
+
+def test_warning_of_a_broken_charger_names_others_and_its_end_names_none(talk: Talk) -> None:
+    talk.confirmed()
+    other = connector_on_sale(station=talk.connector.evse.station)
+    assert orders.warn_of_fault(talk.order.pk, reason="no power", now=NOW)
+    assert tell() == 1
+    assert recommended(talk) == [other.item_id]
+    assert orders.charger_back(talk.order.pk, now=NOW)
+    assert tell() == 1
+    assert recommended(talk) == []
+    assert talk.told() == [("on_update", "payment-completed")] * 2
+
+
+def recommended(talk: Talk) -> list[str]:
+    """The items that the newest callback offers instead."""
+    items = content(talk.owed()[-1])["message"]["order"]["items"]
+    return [item["id"] for item in items if item.get("recommended")]
 
 
 def test_buyer_app_no_longer_listed_does_not_hold_up_the_others(talk: Talk) -> None:

@@ -18,12 +18,14 @@ from orders.services import (
     approve_order,
     change_connector,
     change_window,
+    charger_back,
     deadlines_due,
     decline_order,
     fitting,
     mark_starting,
     promise_failed,
     start_code,
+    warn_of_fault,
     wrong_start_code,
 )
 from tests.factories.orders import BAP, NOW, active_order, connector_on_sale, draft_order, initiated_order
@@ -255,6 +257,42 @@ def test_charger_that_recovered_in_time_keeps_its_order() -> None:
     deadlines_due(NOW + timedelta(seconds=900))
     order.refresh_from_db()
     assert order.state == "active"
+
+
+def test_customer_is_warned_once_until_the_charger_is_back() -> None:
+    order = active_order()
+    assert not charger_back(order.pk, now=NOW), "nobody was told that it was gone"
+    assert [warn_of_fault(order.pk, reason="no power", now=NOW) for _ in range(2)] == [True, False]
+    assert [charger_back(order.pk, now=NOW) for _ in range(2)] == [True, False]
+    assert warn_of_fault(order.pk, reason="no power", now=NOW)
+    told = order.events.filter(kind__startswith="charger-", public=True).order_by("number")
+    assert list(told.values_list("kind", flat=True)) == ["charger-warning", "charger-back", "charger-warning"]
+    order.refresh_from_db()
+    assert (order.state, order.fulfillment) == ("active", "payment-completed")
+
+
+def test_customer_who_moved_away_hears_no_more_of_the_old_charger() -> None:
+    order = active_order()
+    other = with_another(order)
+    warn_of_fault(order.pk, reason="no power", now=NOW)
+    change_connector(order.pk, who=Who.BUYER, item_id=other.item_id, now=NOW, actor=BAP)
+    assert not charger_back(order.pk, now=NOW)
+
+
+def test_customer_who_was_asked_need_not_answer_once_the_charger_is_back() -> None:
+    order = active_order()
+    with_another(order)
+    failed(order)
+    assert not warn_of_fault(order.pk, reason="no power", now=NOW), "more was said already"
+    assert charger_back(order.pk, now=NOW)
+    assert deadlines_due(NOW + timedelta(seconds=900)) == 0
+
+
+def test_nobody_is_warned_who_charges() -> None:
+    order = active_order()
+    mark_starting(order.pk, now=NOW, actor=BAP)
+    assert not warn_of_fault(order.pk, reason="no power", now=NOW)
+    assert not charger_back(order.pk, now=NOW)
 
 
 @pytest.mark.parametrize(
