@@ -120,6 +120,7 @@ NAVIGATION: list[dict[str, Any]] = [
             _item("Cards", "badge", "fulfillment_card"),
             _item("Card accounts", "wallet", "fulfillment_cardaccount"),
             _item("Card statements", "receipt", "fulfillment_cardentry"),
+            _item("Outages", "power_off", "fulfillment_outage"),
         ],
     },
     {

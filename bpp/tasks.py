@@ -10,7 +10,7 @@ from datetime import timedelta
 from django.conf import settings
 from django.utils import timezone
 
-from bpp import delivery, inbox, publish, showing
+from bpp import delivery, inbox, outages, publish, showing
 from bpp.celery import app
 from catalog import versions
 from core.due import one_of
@@ -63,6 +63,9 @@ def expire_due() -> None:
         lambda: _drain("expire", lambda: orders.expire_due(timezone.now(), limit=100), hands=1),
         lambda: _telling(orders.deadlines_due(timezone.now(), limit=100)),
         lambda: fulfillment.close_sessions_due(timezone.now(), limit=100),
+        lambda: fulfillment.outages_over_due(timezone.now(), limit=20),
+        lambda: fulfillment.stranded_due(timezone.now(), limit=20),
+        lambda: outages.tell_outages(now=timezone.now(), limit=20),
         lambda: orders.prolong_due(timezone.now(), limit=100),
         lambda: versions.promote_due(timezone.now(), limit=100),
         lambda: _telling(orders.prices_due(timezone.now(), limit=100)),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from django.contrib import admin
+from django.utils.timezone import localtime
 from unfold.contrib.filters.admin import ChoicesDropdownFilter
 
 from catalog.columns import column
@@ -13,7 +14,7 @@ from catalog.tenancy import Area, LogAdmin, OwnRelatedFilter
 from catalog.wording import kw, kwh
 from fulfillment.acts import SESSION_DEEDS
 from fulfillment.cards_admin import CardAdmin as CardAdmin
-from fulfillment.models import Reading, Session, StationEvent
+from fulfillment.models import Outage, Reading, Session, StationEvent
 
 SESSION_TONES = {
     Session.State.WAITING: "primary",
@@ -99,6 +100,23 @@ class ReadingAdmin(LogAdmin):
     @column("Power", order="power_w")
     def power(self, reading: Reading) -> str:
         return kw(reading.power_w)
+
+
+@admin.register(Outage)
+class OutageAdmin(LogAdmin):
+    """What was out of order, from the fault to the recovery, with the orders it met and the ticket about it."""
+
+    operator_path = "station__operator"
+    area: ClassVar[Area] = Area.CHARGING
+    list_display = ("since", "station", "evse", "lasts", "error", "ticket")
+    list_filter = (("station", OwnRelatedFilter),)
+    search_fields = ("station__name", "evse__uid", "error", "ticket")
+    list_select_related = ("station", "evse")
+    ordering = ("-since",)
+
+    @column("Until", order="until", tones={"on": "danger", "over": "default"})
+    def lasts(self, outage: Outage) -> tuple[str, str]:
+        return ("on", "still out") if outage.until is None else ("over", f"{localtime(outage.until):%d %b %Y, %H:%M}")
 
 
 @admin.register(StationEvent)

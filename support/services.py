@@ -136,6 +136,34 @@ def open_ticket_for_fault(order_id: int, *, text: str, now: datetime) -> Ticket:
 
 
 @transaction.atomic
+def open_station_ticket(operator_id: int, *, subject: str, text: str, now: datetime) -> Ticket:
+    """Open a ticket for an operator about a station of its own, which no customer asked for."""
+    ticket = Ticket.objects.create(
+        code=_code(),
+        operator_id=operator_id,
+        subject=subject[:200],
+        opened_at=now,
+        reply_due_at=now + timedelta(seconds=settings.SUPPORT_REPLY_S),
+    )
+    return _noted(ticket, text, now=now, actor="station")
+
+
+@transaction.atomic
+def note_on_ticket(code: str, *, text: str, now: datetime, actor: str, over: bool = False) -> Ticket:
+    """Note what happened on a ticket; `over` closes it too, unless somebody has answered it and will do so.
+
+    Raises NotFound `ticket-unknown`.
+    """
+    ticket = Ticket.objects.select_for_update(no_key=True, of=("self",)).filter(code=code).first()
+    if ticket is None:
+        raise NotFound("ticket-unknown", f"there is no ticket {code}", path="ticket")
+    if over and ticket.state == Ticket.State.OPEN:
+        ticket.state, ticket.closed_at = Ticket.State.CLOSED, now
+        ticket.save(update_fields=["state", "closed_at"])
+    return _noted(ticket, text, now=now, actor=actor)
+
+
+@transaction.atomic
 def answer_ticket(ticket_id: int, *, text: str, actor: str, now: datetime) -> Ticket:
     """Note the operator's answer on an open or answered ticket. Raises NotFound, NotAllowed, Invalid."""
     ticket = _locked(ticket_id)
@@ -246,7 +274,7 @@ def _contact(operator: Operator | None, *, order: Order | None = None, ticket: T
 def _ticket(order: Order, subject: str, *, phone: str, email: str, now: datetime) -> Ticket:
     """The open ticket of this order and subject; newly opened where there is none, whoever asks at the same time."""
     fresh = Ticket(
-        code="T-" + base64.b32encode(secrets.token_bytes(CODE_BYTES)).decode(),
+        code=_code(),
         operator=order.operator,
         order=order,
         bap_id=order.bap_id,
@@ -260,6 +288,10 @@ def _ticket(order: Order, subject: str, *, phone: str, email: str, now: datetime
     return Ticket.objects.select_for_update(no_key=True, of=("self",)).get(
         order=order, subject=subject, state=Ticket.State.OPEN
     )
+
+
+def _code() -> str:
+    return "T-" + base64.b32encode(secrets.token_bytes(CODE_BYTES)).decode()
 
 
 def _locked(ticket_id: int) -> Ticket:

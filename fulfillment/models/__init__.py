@@ -1,16 +1,19 @@
-"""Which sessions run, what did the stations say, what did the meters read, and who charges by card?"""
+"""Which sessions run, what did the stations say, what did the meters read, who charges by card, and what is out of order?"""
 
 from fulfillment.models.cards import UID_FORM, Card, CardAccount, CardEntry, WalkIn, WalkInReading
-from fulfillment.models.events import EventOut, StationEvent
+from fulfillment.models.events import RECOVERED, EventOut, StationEvent
+from fulfillment.models.outages import Outage
 from fulfillment.models.sessions import Reading, Session, TrackLink
 from fulfillment.models.workflows import TaskRun, WorkflowDefinition, WorkflowInstance
 
 __all__ = [
+    "RECOVERED",
     "UID_FORM",
     "Card",
     "CardAccount",
     "CardEntry",
     "EventOut",
+    "Outage",
     "Reading",
     "Session",
     "StationEvent",

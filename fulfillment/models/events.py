@@ -8,6 +8,8 @@ from django.db.models.functions import Now
 
 from catalog.models import Station
 
+RECOVERED = "com.ev-power-supplier.charging-station.recovered.v1"
+
 
 class StationEvent(models.Model):
     """A CloudEvent a station or the supplier sent, stored once by source and id, with what became of it."""
@@ -35,6 +37,7 @@ class StationEvent(models.Model):
         indexes = [
             models.Index(fields=["next_at"], name="station_event_due", condition=Q(state="new")),
             models.Index(fields=["station", "time"], name="station_event_at"),
+            models.Index(fields=["station", "time"], name="station_event_recovery", condition=Q(type=RECOVERED)),
         ]
 
     def __str__(self) -> str:

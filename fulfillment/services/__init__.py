@@ -14,6 +14,7 @@ from fulfillment.services.cards import (
 from fulfillment.services.correcting import bill_late_due, correct_meter
 from fulfillment.services.emitting import emit_due
 from fulfillment.services.events import process_events_due, store_events
+from fulfillment.services.outages import outages_over_due, stranded_due, tell_outages
 from fulfillment.services.progress import mark_progress, pending_progress, progress_due
 from fulfillment.services.readings import record_reading
 from fulfillment.services.sessions import (
@@ -47,6 +48,7 @@ __all__ = [
     "nudge_advance",
     "open_link",
     "open_sessions_due",
+    "outages_over_due",
     "pending_progress",
     "plain_uid",
     "process_events_due",
@@ -59,6 +61,8 @@ __all__ = [
     "snapshot",
     "stop_by_hand",
     "store_events",
+    "stranded_due",
+    "tell_outages",
     "top_up",
     "withdraw",
 ]

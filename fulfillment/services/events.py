@@ -20,8 +20,17 @@ from fulfillment.models import Session, StationEvent
 from fulfillment.services.instances import in_hand
 from fulfillment.services.keeping import keep_reading
 from fulfillment.services.leaving import note_place
+from fulfillment.services.outages import (
+    OLD_NEWS,
+    WARNED,
+    begin_outage,
+    end_outages,
+    lock_waiting,
+    lose_promise,
+    split_old,
+)
 from fulfillment.services.readings import record_reading
-from fulfillment.services.running import BY_STATION, FAULT, STATION, begin_stop, fail, start_release
+from fulfillment.services.running import BY_STATION, FAULT, STATION, begin_stop, start_release
 from fulfillment.services.scanning import card_scanned
 from fulfillment.services.sessions import lock_session, nudge_advance
 from fulfillment.services.verdicts import DONE, Verdict, refused, run
@@ -36,8 +45,6 @@ MOST_TRIES = 5
 AT_STATION = (S.CHARGING, S.PAUSED, S.ENDING, S.STARTING)
 HIT_BY_FAULT = (*AT_STATION, S.WAITING)
 GIVEN_UP = (S.FAILED, S.CANCELLED)
-# A fault older than this against the start of a session is told late and is not about it.
-OLD_NEWS = timedelta(seconds=10)
 
 # What to do once events are stored and committed; a hint only, the sweep finds them anyway.
 after_store: Callable[[], None] = nudge_advance
@@ -114,10 +121,16 @@ def _slot_status(row: StationEvent, fact: Fact, evses: list[Evse], now: datetime
     running = Session.objects.filter(evse__in=evses, state__in=[S.CHARGING, S.PAUSED, S.STARTING]).first()
     if running is not None:
         _ask_again(running.order_id, fact, now)
-    note_place(evses, fact.status, at=min(fact.at, now), now=now)
+    assert row.station is not None, "events without a station are refused"
+    at = min(fact.at, now)
+    note_place(evses, fact.status, at=at, now=now)
     look_at_walk_ins(evses, fact, now=now)
+    waiting = lock_waiting(evses) if fact.status not in Evse.OUT_OF_SERVICE else []
+    was_out = any(evse.status in Evse.OUT_OF_SERVICE for evse in evses)
     for evse in evses:
-        catalog.set_evse_status(evse, fact.status, min(fact.at, now))
+        catalog.set_evse_status(evse, fact.status, at)
+    if was_out:
+        end_outages(row.station, waiting, at=at, now=now)
     return DONE
 
 
@@ -132,57 +145,58 @@ def _ask_again(order_id: int, fact: Fact, now: datetime) -> None:
 
 
 def _faulted(row: StationEvent, fact: Fact, evses: list[Evse], now: datetime) -> Verdict:
-    text = ": ".join(part for part in (fact.error_code, fact.error) if part) or "fault reported by the station"
+    assert row.station is not None, "events without a station are refused"
+    evses, why_old = split_old(row.station, evses, at=fact.at, now=now)
+    if not evses:
+        return Verdict(StationEvent.State.IGNORED, why_old)
+    error = ": ".join(part for part in (fact.error_code, fact.error) if part)
     hit = Session.objects.filter(evse__in=evses, state__in=HIT_BY_FAULT).order_by("order_id")
     order_ids = list(hit.values_list("order_id", flat=True))
     for order_id in order_ids:
         lock_session(order_id)
     failing = {evse.pk for evse in evses}
     free = orders.lock_ways_out(order_ids, now=now) - failing if order_ids else frozenset()
+    fates: dict[str, str] = {}
     for order_id in order_ids:
-        _end_by_fault(order_id, text, fact, failing, free, now)
+        fates |= _meet_fault(order_id, error or "fault reported by the station", fact, failing, free, now)
     note_place(evses, Evse.Status.FAULTED, at=min(fact.at, now), now=now)
     fault_walk_ins(evses, text, at=fact.at, now=now)
     # Orders and sessions are locked before EVSEs everywhere, so that nobody waits in a circle.
     for evse in evses:
         catalog.set_evse_status(evse, Evse.Status.FAULTED, min(fact.at, now))
+    known = begin_outage(row, fact, error, fates, now=now)
     if fact.kind == "faulted":
-        error = {"code": fact.error_code, "message": fact.error}
+        told = {"code": fact.error_code, "message": fact.error}
         place = {"stationId": fact.station} | ({"slotNumber": fact.slot_number} if fact.slot_number else {})
-        run(row, place | {"error": error}, now)
-    return DONE
+        run(row, place | {"error": told}, now)
+    return Verdict(StationEvent.State.DONE, known)
 
 
-def _end_by_fault(
+def _meet_fault(
     order_id: int, text: str, fact: Fact, failing: Collection[int], free: Collection[int], now: datetime
-) -> None:
+) -> dict[str, str]:
+    """What a fault means for a locked order that it may concern; returns what became of it, by its code."""
     order, session = lock_session(order_id)
     began_at = _concerned_since(order, session)
     if session.evse_id not in failing or (began_at is not None and fact.at < began_at - OLD_NEWS):
-        return
+        return {}
+    fate = ""
     if session.state in {S.CHARGING, S.PAUSED}:
         begin_stop(order, session, now=now, reason=FAULT, fault=text)
+        fate = "charging stopped, billed to the meter"
     elif session.state == S.STARTING or (session.state == S.WAITING and _is_wanted_now(order, now)):
-        _move_or_fail(order, session, text, free, now)
+        fate = lose_promise(order, session, text, free, now=now)
+    elif session.state == S.WAITING and orders.warn_of_fault(order.pk, reason=text, now=now, actor=STATION):
+        nudge_on_commit("process")
+        fate = WARNED
     elif session.state == S.ENDING:
         session.fault = session.fault or text
         if session.stop_reason == BY_STATION:
             session.stop_reason = FAULT  # the poll was quicker than the news of why it ended
         session.save(update_fields=["fault", "stop_reason"])
+        fate = "was ending"
     nudge_advance()
-
-
-def _move_or_fail(order: Order, session: Session, text: str, free: Collection[int], now: datetime) -> None:
-    """The promised charger is lost before energy flowed: another one, of those in `free`, where that may be, else a
-    full refund."""
-    became = "none"
-    if session.state == S.WAITING:
-        became = orders.promise_failed(order.pk, reason=text, now=now, actor=STATION, among=free)
-    if became == "none":
-        fail(order, session, now=now, reason=text)
-    elif became == "moved":
-        lock_session(order.pk)
-    nudge_on_commit("process")
+    return {str(order): fate} if fate else {}
 
 
 def _concerned_since(order: Order, session: Session) -> datetime | None:
@@ -198,9 +212,14 @@ def _is_wanted_now(order: Order, now: datetime) -> bool:
 
 
 def _recovered(row: StationEvent, fact: Fact, evses: list[Evse], now: datetime) -> Verdict:
-    for evse in evses:
-        if evse.status in Evse.OUT_OF_SERVICE:
-            catalog.set_evse_status(evse, Evse.Status.AVAILABLE, min(fact.at, now))
+    assert row.station is not None, "events without a station are refused"
+    out = [evse for evse in evses if evse.status in Evse.OUT_OF_SERVICE]
+    waiting = lock_waiting(out)
+    at = min(fact.at, now)
+    back = [evse for evse in out if catalog.set_evse_status(evse, Evse.Status.AVAILABLE, at)]
+    if out and not back:
+        return Verdict(StationEvent.State.IGNORED, f"older than what was told since: {out[0].uid} is {out[0].status}")
+    end_outages(row.station, waiting, at=at, now=now)
     return DONE
 
 

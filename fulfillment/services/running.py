@@ -92,7 +92,8 @@ def finish(order: Order, session: Session, ack: Ack | None, *, now: datetime, re
         actor=STATION,
         readings=meter_points(session),
     )
-    if not failed:
+    session.evse.refresh_from_db(fields=["status", "status_at"])
+    if not failed and session.evse.status not in Evse.OUT_OF_SERVICE:
         show_evse(session, Evse.Status.FINISHING, now)
     nudge_on_commit("process")
 

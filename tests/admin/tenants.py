@@ -12,7 +12,17 @@ from django.db.models import Model
 
 from bpp.models import DeliveryAttempt, InboxMessage, OutboxMessage
 from catalog.models import Connector, Evse, EvseStatusChange, Operator, OperatorStaff, Station, Tariff
-from fulfillment.models import Card, CardAccount, CardEntry, Reading, Session, StationEvent, WalkIn, WalkInReading
+from fulfillment.models import (
+    Card,
+    CardAccount,
+    CardEntry,
+    Outage,
+    Reading,
+    Session,
+    StationEvent,
+    WalkIn,
+    WalkInReading,
+)
 from orders.models import (
     CancellationRule,
     Collection,
@@ -172,6 +182,10 @@ def _around(order: Order, word: str, now: datetime) -> tuple[Session, InboxMessa
         StationEvent.objects.create(
             source=f"{word}-source", event_id=f"{word}-1", type="faulted.v1", time=now, data={"note": word},
             station=station,
+        ),
+        Outage.objects.create(
+            station=station, evse=order.connector.evse, since=now, error=f"{word} error", orders={word: "cancelled"},
+            ticket=ticket.code,
         ),
         Rating.objects.create(order=order, category="Order", target=f"{word}-o", value=4, comment=f"{word} comment"),
         *_carded(station, word, now),
