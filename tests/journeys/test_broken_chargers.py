@@ -10,7 +10,7 @@ from sandbox.expectations import bill_faults, meter_faults
 from tests.journeys.chargers import Charger
 from tests.journeys.conftest import NewTrip
 from tests.journeys.stage import Stage
-from tests.journeys.trip import ANSWER_S, Trip, eventually, lines_of, offers_at
+from tests.journeys.trip import ANSWER_S, Trip, eventually, lines_of, until_offered
 
 pytestmark = [
     pytest.mark.journey,
@@ -87,13 +87,4 @@ async def until_asked_to_start(trip: Trip) -> None:
         lambda: trip.stage.at_supplier("calls", route="start"),
         lambda calls: any(session["id"] in call["path"] and call["status"] == 200 for call in calls),
         "the start command",
-    )
-
-
-async def until_offered(stage: Stage, charger: Charger, *, available: bool, slot: int = 2) -> None:
-    """Search until the charge point is offered as available, or no longer is."""
-    await eventually(
-        lambda: offers_at(stage, charger),
-        lambda offers: offers[charger.evse_id(slot)].available is available,
-        f"{charger.evse_id(slot)} offered as available: {available}",
     )

@@ -58,6 +58,15 @@ async def offers_at(stage: Stage, charger: Charger, *, buyer: Buyer | None = Non
     return {offer.fulfillment_id: offer for offer in offers_in(found.body)}
 
 
+async def until_offered(stage: Stage, charger: Charger, *, available: bool, slot: int = 2) -> None:
+    """Search until the charge point is offered as available, or no longer is."""
+    await eventually(
+        lambda: offers_at(stage, charger),
+        lambda offers: offers[charger.evse_id(slot)].available is available,
+        f"{charger.evse_id(slot)} offered as available: {available}",
+    )
+
+
 @dataclass
 class Trip:
     """One order of one buyer app; `amount` and `window` are what it asks for."""
