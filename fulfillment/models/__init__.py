@@ -1,4 +1,4 @@
-"""Which sessions run, what did the stations say, what did the meters read, who charges by card, and what is out of order?"""
+"""Which sessions run, what did stations say and meters read, who charges by card, and what is out of order?"""
 
 from fulfillment.models.cards import UID_FORM, Card, CardAccount, CardEntry, WalkIn, WalkInReading
 from fulfillment.models.events import RECOVERED, EventOut, StationEvent

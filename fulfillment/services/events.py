@@ -41,6 +41,7 @@ from orders.models import Order
 log = logging.getLogger(__name__)
 
 S = Session.State
+UNNAMED = "fault reported by the station"
 MOST_TRIES = 5
 AT_STATION = (S.CHARGING, S.PAUSED, S.ENDING, S.STARTING)
 HIT_BY_FAULT = (*AT_STATION, S.WAITING)
@@ -158,9 +159,9 @@ def _faulted(row: StationEvent, fact: Fact, evses: list[Evse], now: datetime) ->
     free = orders.lock_ways_out(order_ids, now=now) - failing if order_ids else frozenset()
     fates: dict[str, str] = {}
     for order_id in order_ids:
-        fates |= _meet_fault(order_id, error or "fault reported by the station", fact, failing, free, now)
+        fates |= _meet_fault(order_id, error or UNNAMED, fact, failing, free, now)
     note_place(evses, Evse.Status.FAULTED, at=min(fact.at, now), now=now)
-    fault_walk_ins(evses, text, at=fact.at, now=now)
+    fault_walk_ins(evses, error or UNNAMED, at=fact.at, now=now)
     # Orders and sessions are locked before EVSEs everywhere, so that nobody waits in a circle.
     for evse in evses:
         catalog.set_evse_status(evse, Evse.Status.FAULTED, min(fact.at, now))
