@@ -21,7 +21,9 @@ from fulfillment.services.instances import in_hand
 from fulfillment.services.keeping import keep_reading
 from fulfillment.services.leaving import note_place
 from fulfillment.services.outages import (
+    ENDING,
     OLD_NEWS,
+    STOPPED,
     WARNED,
     begin_outage,
     end_outages,
@@ -184,7 +186,7 @@ def _meet_fault(
     fate = ""
     if session.state in {S.CHARGING, S.PAUSED}:
         begin_stop(order, session, now=now, reason=FAULT, fault=text)
-        fate = "charging stopped, billed to the meter"
+        fate = STOPPED
     elif session.state == S.STARTING or (session.state == S.WAITING and _is_wanted_now(order, now)):
         fate = lose_promise(order, session, text, free, now=now)
     elif session.state == S.WAITING and orders.warn_of_fault(order.pk, reason=text, now=now, actor=STATION):
@@ -195,7 +197,7 @@ def _meet_fault(
         if session.stop_reason == BY_STATION:
             session.stop_reason = FAULT  # the poll was quicker than the news of why it ended
         session.save(update_fields=["fault", "stop_reason"])
-        fate = "was ending"
+        fate = ENDING
     nudge_advance()
     return {str(order): fate} if fate else {}
 

@@ -27,7 +27,9 @@ S = Session.State
 # A fault older than this against what the charge point told since is told late, and is over.
 OLD_NEWS = timedelta(seconds=10)
 CLOCK_SLACK = timedelta(seconds=FUTURE_S)
+# What became of an order that an outage met, in the words of its ticket.
 MOVED, ASKED, CANCELLED, WARNED = "moved to another charger", "customer asked", "cancelled", "customer warned"
+STOPPED, ENDING = "charging stopped, billed to the meter", "was ending"
 
 
 def split_old(station: Station, evses: Iterable[Evse], *, at: datetime, now: datetime) -> tuple[list[Evse], str]:
@@ -78,9 +80,7 @@ def begin_outage(row: StationEvent, fact: Fact, error: str, fates: Mapping[str, 
     if place is None:
         return ""
     evse = place if fact.slot_number is not None else None
-    # Whatever is said of one charge point is part of what was said of all of them.
-    covers = Q(evse__isnull=True) if evse is None else Q(evse__isnull=True) | Q(evse=evse)
-    known = _open().select_for_update(no_key=True).filter(covers, station=row.station).order_by("pk").first()
+    known = _covering(row.station, evse)
     if known is None:
         Outage.objects.create(
             station=row.station, evse=evse, since=min(fact.at, now), error=error, orders=dict(fates),
@@ -88,12 +88,7 @@ def begin_outage(row: StationEvent, fact: Fact, error: str, fates: Mapping[str, 
         )  # fmt: skip
         nudge_on_commit("expire")
         return ""
-    if error not in known.error or not fates.keys() <= known.orders.keys():
-        if error not in known.error:
-            known.error = "; ".join(part for part in (known.error, error) if part)
-        known.orders, known.untold = known.orders | dict(fates), True
-        known.save(update_fields=["error", "orders", "untold"])
-        nudge_on_commit("expire")
+    _add(known, error, {code: fate for code, fate in fates.items() if fate != ENDING or code not in known.orders})
     return f"known to be out of order since {known.since.isoformat()}"
 
 
@@ -171,6 +166,25 @@ def _open() -> QuerySet[Outage]:
     return Outage.objects.filter(until__isnull=True)
 
 
+def _covering(station: Station, evse: Evse | None) -> Outage | None:
+    """The open outage, locked, that a charge point of a station is part of, or without one all of it."""
+    # Whatever is said of one charge point is part of what was said of all of them.
+    covers = Q(evse__isnull=True) if evse is None else Q(evse__isnull=True) | Q(evse=evse)
+    return _open().select_for_update(no_key=True).filter(covers, station=station).order_by("pk").first()
+
+
+def _add(outage: Outage, error: str, fates: Mapping[str, str]) -> None:
+    """Add what is new to a locked outage."""
+    orders_ = outage.orders | dict(fates)
+    if error in outage.error and orders_ == outage.orders:
+        return
+    if error not in outage.error:
+        outage.error = "; ".join(part for part in (outage.error, error) if part)
+    outage.orders, outage.untold = orders_, True
+    outage.save(update_fields=["error", "orders", "untold"])
+    nudge_on_commit("expire")
+
+
 def _lasts(outage: Outage) -> bool:
     places = Evse.objects.filter(status__in=Evse.OUT_OF_SERVICE)
     mine = places.filter(pk=outage.evse_id) if outage.evse_id else places.filter(station=outage.station_id)
@@ -191,10 +205,15 @@ def _end_by_hand(pk: int, now: datetime) -> bool:
 
 def _rescue(order_id: int, now: datetime) -> bool:
     order, session = lock_session(order_id)
-    if session.state != S.WAITING or session.evse.status not in Evse.OUT_OF_SERVICE:
+    begun = order.starts_at is not None and order.starts_at <= now
+    if session.state != S.WAITING or not begun or session.evse.status not in Evse.OUT_OF_SERVICE:
         return False
+    evse = session.evse
     free = orders.lock_ways_out([order_id], now=now) - {session.evse_id}
-    lose_promise(order, session, "the charger is still out of order at the booked time", free, now=now)
+    fate = lose_promise(order, session, "the charger is still out of order at the booked time", free, now=now)
+    outage = _covering(evse.station, evse)
+    if outage is not None:
+        _add(outage, "", {str(order): fate})
     return True
 
 

@@ -141,6 +141,14 @@ def test_recovery_older_than_the_fault_leaves_it_out_of_order() -> None:
     assert (status(session), Outage.objects.get().until) == ("faulted", None)
 
 
+def test_fate_of_an_order_is_the_first_that_was_not_its_end(supplier: FakeSupplier) -> None:
+    session = charging_session()
+    now = supplier.after(60)
+    tell("faulted", session, 60)
+    process(event("slot-status-changed", status_of(session) | {"status": "faulted"}, id_="status", at=now), now)
+    assert Outage.objects.get().orders == {session.order.code: "charging stopped, billed to the meter"}
+
+
 def test_fault_while_a_session_ends_keeps_the_slot_out_of_the_catalogue(supplier: FakeSupplier) -> None:
     session = charging_session()
     fulfillment.request_stop(session.order_id, supplier.after(60))
@@ -196,6 +204,8 @@ def test_booking_whose_time_comes_while_the_charger_is_out_finds_its_way(
     order = Order.objects.get(pk=session.order_id)
     found = "cancelled" if order.state == Order.State.CANCELLED else told(session)[-1]
     assert found == {"moved": "moved", "asked": "charger-out", "cancelled": "cancelled"}[fate]
+    ((code, noted),) = Outage.objects.get().orders.items()
+    assert (code, fate in noted) == (order.code, True)
 
 
 def test_outage_that_an_operator_ends_by_hand_is_over() -> None:
