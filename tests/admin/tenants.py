@@ -151,7 +151,6 @@ def _order(connector: Connector, word: str, now: datetime) -> Order:
 
 
 def _around(order: Order, word: str, now: datetime) -> tuple[Session, InboxMessage, OutboxMessage, Ticket, list[Model]]:
-    station = order.connector.evse.station
     session = Session.objects.create(
         order=order, evse=order.connector.evse, state="charging", card=f"{word}-card", remote_id=f"{word}-remote",
         started_at=now, meter_start_wh=1000, meter_wh=3300, power_w=29_500, fault=f"{word} fault",
@@ -174,7 +173,14 @@ def _around(order: Order, word: str, now: datetime) -> tuple[Session, InboxMessa
         code=f"{word}-T1", operator=order.operator, order=order, subject=f"{word} subject", notes=f"{word} notes",
         reply_due_at=now + timedelta(hours=4),
     )  # fmt: skip
-    others: list[Model] = [
+    others = _heard(session, outbox, ticket, word, now)
+    return session, inbox, outbox, ticket, others
+
+
+def _heard(session: Session, outbox: OutboxMessage, ticket: Ticket, word: str, now: datetime) -> list[Model]:
+    """What came of an order's session: tries of a callback, a reading, an event, an outage, a rating, cards beside."""
+    order, station = session.order, session.evse.station
+    return [
         DeliveryAttempt.objects.create(
             message=outbox, at=now, wait_ms=12, status=500, outcome="error", response=f"{word} answer"
         ),
@@ -190,7 +196,6 @@ def _around(order: Order, word: str, now: datetime) -> tuple[Session, InboxMessa
         Rating.objects.create(order=order, category="Order", target=f"{word}-o", value=4, comment=f"{word} comment"),
         *_carded(station, word, now),
     ]  # fmt: skip
-    return session, inbox, outbox, ticket, others
 
 
 def _carded(station: Station, word: str, now: datetime) -> list[Model]:

@@ -60,6 +60,7 @@ SCENES = {
         "faulted", ["support", "led main on red", "> out-of-order"], data={"error": {"code": "EmergencyStop"}}
     ),
     # What an app asks for never toggles.
+    "start": Scene(START, ["acquire", *FLOW], data={"again": False}),
     "start of what charges already": Scene(START, ["find", *FLOW], {"find": CHARGING}),
     "start of what was begun": Scene(START, ["find", *FLOW], {"find": RESERVED}),
     "card of what was begun": Scene("card-scanned", ["find", *FLOW], {"find": LOCKED}),
@@ -193,7 +194,9 @@ def definition() -> Definition:
 
 def play(name: str) -> StationRun:
     scene = SCENES[name]
-    return StationRun(definition(), event(scene.kind, **scene.data), scene.answers)
+    # A start looks for what was begun before only where it is asked for again.
+    data = ({"again": True} if scene.kind == START else {}) | dict(scene.data)
+    return StationRun(definition(), event(scene.kind, **data), scene.answers)
 
 
 @pytest.mark.parametrize("name", SCENES)
@@ -235,7 +238,7 @@ def test_fault_is_told_to_support_and_the_world_with_its_station() -> None:
 
 def test_slot_that_was_promised_is_asked_for() -> None:
     run = StationRun(definition(), event(START, slotNumber=1), {})
-    assert [each.request["body"] for each in run.requests[1:2]] == [{"card": "card-1", "slotNumber": 1}]
+    assert [each.request["body"] for each in run.requests[:1]] == [{"card": "card-1", "slotNumber": 1}]
     assert play("card without a session").requests[1].request["body"] == {"card": "card-1"}
 
 
