@@ -9,13 +9,15 @@ from __future__ import annotations
 import base64
 import json
 import logging
+from collections.abc import Mapping
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Any
 from urllib.parse import urlencode
 
 from core.errors import DeliveryError
-from core.http import Answer, call
-from fulfillment.workflow import Effect, Fault, openapi, yaml12
+from core.http import call
+from fulfillment.workflow import Effect, Fault, openapi
 
 log = logging.getLogger(__name__)
 
@@ -32,31 +34,62 @@ class Line:
     timeout_s: float = 4.0
 
 
-class _NoAnswer(Exception):
-    """A call that came to nothing, in the engine's words."""
-
-    def __init__(self, failure: str, text: str) -> None:
-        super().__init__(text)
-        self.outcome = {"failure": failure, "text": text}
-
-
 def perform(effect: Effect, *, key: str, line: Line) -> dict[str, Any]:
     """Make one call; the outcome is {status, headers, body (base64)} or {failure, text}, see the engine's `resume`.
 
-    Never raises for what a peer does.
+    The operation of an OpenAPI document is looked up in it first, and its request stands beside the outcome. Never
+    raises for what a peer does.
     """
+    if effect.kind != "openapi":
+        return _send(effect.request, effect.authentication, key=key, line=line)
+    where = str(effect.request["document"])
+    described = _send({"method": "GET", "uri": where}, effect.authentication, key=key, line=line)
+    if described.get("status") != HTTPStatus.OK:
+        return described if "failure" in described else _unfit(f"{where} answered {described['status']}")
     try:
-        request = effect.request if effect.kind == "http" else _described(effect.request, line)
-        answer = _ask(request, effect.authentication, key=key, line=line)
-    except _NoAnswer as err:
-        log.warning("a workflow's call failed", extra={"pointer": effect.pointer, "fault": str(err)})
-        return err.outcome
+        document = json.loads(base64.b64decode(described["body"]))
+        request = openapi.http_request(document, where, effect.request["operationId"], effect.request["parameters"])
+    except Fault as err:
+        return _unfit(err.detail)
+    except (ValueError, RecursionError, AttributeError, LookupError, TypeError) as err:
+        return _unfit(f"{where} is no OpenAPI document in JSON: {err}")
+    return _send(request, effect.authentication, key=key, line=line) | {"request": request}
+
+
+def _send(request: Mapping[str, Any], authentication: dict[str, str] | None, *, key: str, line: Line) -> dict[str, Any]:
+    uri = str(request["uri"])
+    ours = uri == SUPPLIER or uri.startswith(f"{SUPPLIER}/")
+    if ours and not line.supplier_url:
+        return _unfit("EV_POWER_SUPPLIER_URL is not set; give the base of the supplier API")
+    method = str(request["method"]).upper()
+    headers = {"Accept": "application/json, application/problem+json"} | _headers(request, authentication)
+    if method != "GET":
+        headers["Idempotency-Key"] = key
+    try:
+        answer = call(
+            method,
+            _address(uri, request.get("query"), line if ours else None),
+            json=request.get("body"),
+            headers=headers,
+            timeout_s=line.timeout_s,
+            limit_bytes=LIMIT_BYTES,
+            # The supplier's address is our own configuration; whatever else a definition calls must be public.
+            allow_private=ours,
+        )
+    except DeliveryError as err:
+        log.warning("a workflow's call failed", extra={"method": method, "fault": err.text})
+        return {"failure": "configuration" if err.permanent else "connection", "text": f"{method} {uri}: {err.text}"}
+    if garbled(answer.body):
+        return {"failure": "connection", "text": f"{method} {uri}: the answer holds what cannot be kept"}
     return {
         "status": answer.status,
         "headers": dict(answer.headers),
         "body": base64.b64encode(answer.body).decode(),
-        "request": {name: request.get(name) for name in ("method", "uri", "headers")},
     }
+
+
+def _unfit(text: str) -> dict[str, Any]:
+    return {"failure": "configuration", "text": text}
 
 
 def garbled(body: bytes) -> bool:
@@ -76,47 +109,7 @@ def _no_constant(name: str) -> float:
     raise ValueError(f"{name} is not JSON")
 
 
-def _ask(request: dict[str, Any], authentication: dict[str, str] | None, *, key: str, line: Line) -> Answer:
-    uri, method = str(request["uri"]), str(request["method"]).upper()
-    ours = uri == SUPPLIER or uri.startswith(f"{SUPPLIER}/")
-    if ours and not line.supplier_url:
-        raise _NoAnswer("configuration", "EV_POWER_SUPPLIER_URL is not set; give the base of the supplier API")
-    headers = {"Accept": "application/json, application/problem+json"} | _headers(request, authentication)
-    if method != "GET":
-        headers["Idempotency-Key"] = key
-    try:
-        answer = call(
-            method,
-            _address(uri, request.get("query"), line if ours else None),
-            json=request.get("body"),
-            headers=headers,
-            timeout_s=line.timeout_s,
-            limit_bytes=LIMIT_BYTES,
-            # The supplier's address is our own configuration; whatever else a definition calls must be public.
-            allow_private=ours,
-        )
-    except DeliveryError as err:
-        kind = "configuration" if err.permanent else "connection"
-        raise _NoAnswer(kind, f"{method} {uri}: {err.text}") from err
-    if garbled(answer.body):
-        raise _NoAnswer("connection", f"{method} {uri}: the answer holds what cannot be kept")
-    return answer
-
-
-def _described(request: dict[str, Any], line: Line) -> dict[str, Any]:
-    """The request of an OpenAPI operation, by its document, which is read anew for each call."""
-    uri = str(request["document"])
-    answer = _ask({"method": "GET", "uri": uri}, None, key="", line=line)
-    if not 200 <= answer.status < 300:
-        raise _NoAnswer("connection", f"GET {uri}: {answer.status}")
-    try:
-        document = yaml12.read(answer.body.decode())
-        return openapi.http_request(document, uri, request["operationId"], request["parameters"])
-    except (ValueError, yaml12.YamlError, Fault) as err:
-        raise _NoAnswer("configuration", f"{uri}: {err}") from err
-
-
-def _headers(request: dict[str, Any], authentication: dict[str, str] | None) -> dict[str, str]:
+def _headers(request: Mapping[str, Any], authentication: dict[str, str] | None) -> dict[str, str]:
     headers = {str(name): str(value) for name, value in (request.get("headers") or {}).items()}
     if authentication is None:
         return headers
