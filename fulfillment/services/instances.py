@@ -18,6 +18,7 @@ from django.db.models import Q, QuerySet
 from catalog.models import Station
 from core.nudges import nudge_on_commit
 from fulfillment.models import Session, StationEvent, TaskRun, WalkIn, WorkflowDefinition, WorkflowInstance
+from fulfillment.services import lifecycle
 from fulfillment.workflow import Definition, load
 
 STATION_WORKFLOW = "managing-ev-charging-stations"
@@ -157,12 +158,13 @@ def _call_off(rows: QuerySet[WorkflowInstance], *, reason: str, now: datetime) -
 
 def cancel(instance: WorkflowInstance, *, reason: str, now: datetime) -> None:
     """End a locked instance: what it had open is called off, and a worker that is still at it changes nothing."""
-    instance.tasks.filter(state__in=[TaskRun.State.STARTED, TaskRun.State.WAITING, TaskRun.State.RETRIED]).update(
-        state=TaskRun.State.CANCELLED, ended_at=now
-    )
+    open_ = instance.tasks.filter(state__in=[TaskRun.State.STARTED, TaskRun.State.WAITING, TaskRun.State.RETRIED])
+    called_off = list(open_.order_by("-pk"))  # innermost first
+    open_.update(state=TaskRun.State.CANCELLED, ended_at=now)
     instance.status, instance.reason, instance.ended_at = WorkflowInstance.Status.CANCELLED, reason, now
     let_go(instance)
     instance.save()
+    lifecycle.tell_cancelled(instance, called_off, now=now)
 
 
 def let_go(instance: WorkflowInstance) -> None:

@@ -192,6 +192,7 @@ def rest(claim: Claim, err: Exception, now: datetime) -> None:
         let_go(instance)
         if instance.attempts >= MOST_BREAKS:
             instance.status = W.SUSPENDED
+            lifecycle.tell_status(instance, "suspended", now=now)
         else:
             instance.next_at = now + timedelta(seconds=REST_S)
         instance.save()

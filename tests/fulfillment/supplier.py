@@ -13,7 +13,7 @@ from typing import Any
 from aiohttp import web
 
 from sandbox.faults import RouteFault
-from sandbox.serving import serve
+from sandbox.serving import Handler, serve
 from sandbox.stations import Session
 from sandbox.supplier import Supplier, SupplierSettings
 from sandbox.supplier_api import SupplierApi
@@ -29,6 +29,8 @@ class FakeSupplier:
     at: datetime = NOW
     url: str = ""
     told: list[tuple[str, str, dict[str, Any]]] = field(default_factory=list)
+    instead: dict[str, list[bytes]] = field(default_factory=dict)
+    twice: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         self.rules = Supplier(
@@ -39,6 +41,34 @@ class FakeSupplier:
     def fail_next(self, route: str, *, n: int = 1, status: int = 0, reset: str = "", latency_s: float = 0.0) -> None:
         """Let the next `n` calls of a route fail."""
         self.api.faults.ask(route, RouteFault(n=n, status=status, latency_s=latency_s, reset=reset))
+
+    def garble_next(self, route: str, *bodies: bytes) -> None:
+        """Let the next calls of a route take effect, and be answered by these bodies, as if they were JSON."""
+        self.instead.setdefault(route, []).extend(bodies)
+
+    @web.middleware
+    async def misbehave(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        """Garble the answers that are to be garbled, and send those twice that are to come twice."""
+        response = await handler(request)
+        route = self.api.calls[-1]["route"]
+        if self.instead.get(route):
+            return web.Response(body=self.instead[route].pop(0), content_type="application/json")
+        if route in self.twice and request.transport is not None and isinstance(response, web.Response):
+            self.twice.discard(route)
+            await response.prepare(request)
+            await response.write_eof()
+            request.transport.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}")
+        return response
+
+    @property
+    def everything(self) -> list[str]:
+        """Every call, also those that only ask, in order."""
+        return [call["route"] for call in self.api.calls]
+
+    @property
+    def lights(self) -> list[str]:
+        """What the lights were told, in words: `1 on blue`."""
+        return [" ".join(str(order[name]) for name in ("led", "action", "color")) for order in self.rules.leds]
 
     def calls(self, route: str) -> list[dict[str, Any]]:
         return [call for call in self.api.calls if call["route"] == route]
@@ -71,7 +101,7 @@ def running_supplier() -> Iterator[FakeSupplier]:
     loop = asyncio.new_event_loop()
 
     async def life() -> None:
-        app = web.Application()
+        app = web.Application(middlewares=[fake.misbehave])
         fake.api.add_routes(app)
         server = await serve(app)
         fake.url = f"{server.url}/api/v2"

@@ -80,9 +80,7 @@ class StationRun(Run):
     Each route answers what its list holds, the last one for ever.
     """
 
-    def __init__(
-        self, definition: Definition, trigger: dict[str, Any], answers: Mapping[str, Any]
-    ) -> None:
+    def __init__(self, definition: Definition, trigger: dict[str, Any], answers: Mapping[str, Any]) -> None:
         self.order: list[str] = []
         self.requests: list[Effect] = []
         self.left = {name: list(found) if isinstance(found, list) else [found] for name, found in answers.items()}

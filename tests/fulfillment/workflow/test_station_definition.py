@@ -108,10 +108,10 @@ SCENES = {
     ),
     "answers that are understood the second time": Scene(
         START,
-        ["find x2", "acquire x2", *FLOW[:3], *FLOW],
+        ["find x2", "acquire x3", *FLOW[:3], *FLOW],
         {
             "find": [answer([1]), NONE],
-            "acquire": [answer("a slot"), answer({"slot": {"number": 1}, "session": {"id": "s-1"}})],
+            "acquire": [answer("a slot"), answer({}), answer({"slot": {"number": 1}, "session": {"id": "s-1"}})],
             "start": [answer([1]), CHARGING],
         },
     ),
