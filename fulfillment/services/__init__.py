@@ -14,6 +14,11 @@ from fulfillment.services.cards import (
 from fulfillment.services.correcting import bill_late_due, correct_meter
 from fulfillment.services.emitting import emit_due
 from fulfillment.services.events import process_events_due, store_events
+from fulfillment.services.operating import cancel as cancel_instance
+from fulfillment.services.operating import resume as resume_instance
+from fulfillment.services.operating import retriable
+from fulfillment.services.operating import retry as retry_instance
+from fulfillment.services.operating import suspend as suspend_instance
 from fulfillment.services.outages import outages_over_due, stranded_due, tell_outages
 from fulfillment.services.progress import mark_progress, pending_progress, progress_due
 from fulfillment.services.readings import record_reading
@@ -37,6 +42,7 @@ __all__ = [
     "bill_late_due",
     "bill_late_walk_ins_due",
     "block_cards",
+    "cancel_instance",
     "cancel_waiting",
     "close_sessions_due",
     "correct",
@@ -56,12 +62,16 @@ __all__ = [
     "record_reading",
     "request_start",
     "request_stop",
+    "resume_instance",
+    "retriable",
+    "retry_instance",
     "revoke_links",
     "set_card_state",
     "snapshot",
     "stop_by_hand",
     "store_events",
     "stranded_due",
+    "suspend_instance",
     "tell_outages",
     "top_up",
     "withdraw",

@@ -18,11 +18,21 @@ from fulfillment.models import Session, WalkIn, WorkflowInstance
 from fulfillment.services.emitting import owe
 from fulfillment.services.instances import ASKS, RELEASE, STOP
 from fulfillment.services.leaving import still_stands
-from fulfillment.services.running import BY_STATION, add_fault, begin, begin_stop, fail, finish, show_evse
+from fulfillment.services.running import (
+    BY_STATION,
+    add_fault,
+    begin,
+    begin_stop,
+    fail,
+    finish,
+    show_evse,
+    start_release,
+)
 from orders.models import Order
 
 S = Session.State
 AT_WORK = {Evse.Status.CHARGING, Evse.Status.FINISHING, Evse.Status.PREPARING}
+LOST = frozenset({S.ENDED, S.FAILED, S.CANCELLED})
 TIMEOUT = "/errors/timeout"
 Heard = Callable[[Order, Session, dict[str, Any], datetime], None]
 
@@ -55,6 +65,10 @@ def over(instance: WorkflowInstance, session: Session, *, now: datetime) -> None
         session.release_owed = False
         if instance.status != WorkflowInstance.Status.COMPLETED:
             add_fault(session, text)
+        session.save()
+    elif session.state in LOST and instance.status != WorkflowInstance.Status.COMPLETED:
+        # It told the end before it had given everything back.
+        start_release(session, now=now)
         session.save()
 
 

@@ -22,8 +22,13 @@ def key_of(instance: WorkflowInstance, effect: Effect) -> uuid.UUID:
     return uuid.uuid5(KEYS, f"{instance.uid}/{effect.id}")
 
 
-def write(instance: WorkflowInstance, steps: Iterable[Step], intents: Iterable[Effect]) -> None:
-    """Put down the steps of a turn, and the effects that are asked for next, before they are."""
+def write(
+    instance: WorkflowInstance, steps: Iterable[Step], intents: Iterable[Effect], *, asking: Effect | None
+) -> None:
+    """Put down the steps of a turn, and the effects that are wanted, before they are asked for.
+
+    `asking` is the one that is asked for next; whoever asked for it before, if anybody did, has not come back.
+    """
     rows: dict[tuple[str, str, int], TaskRun] = {}
     for step in steps:
         place = step.pointer, step.visit, step.attempt
@@ -43,16 +48,16 @@ def write(instance: WorkflowInstance, steps: Iterable[Step], intents: Iterable[E
         row.ended_at = step.at if step.state in ENDS else None
     for effect in intents:
         row = rows.get((effect.pointer, effect.visit, effect.attempt))
-        if row is None:
-            continue  # on record since an earlier turn
-        row.request, row.asked = effect.request, 1
-        row.key = key_of(instance, effect) if effect.kind != "listen" else None
+        if row is not None:
+            row.request, row.asked = effect.request, int(effect is asking)
+            row.key = key_of(instance, effect) if effect.kind != "listen" else None
+        elif effect is asking:
+            _ask_again(instance, effect)
     TaskRun.objects.bulk_create(rows.values(), update_conflicts=True, unique_fields=ONCE, update_fields=NEWS)
 
 
-def asked_again(instance: WorkflowInstance, effects: Iterable[Effect]) -> None:
-    """Count that effects are asked for once more: whoever asked before did not come back with the answer."""
-    for effect in effects:
-        instance.tasks.filter(pointer=effect.pointer, visit=effect.visit, attempt=effect.attempt).update(
-            asked=F("asked") + 1
-        )
+def _ask_again(instance: WorkflowInstance, effect: Effect) -> None:
+    """Count that an effect on record since an earlier turn is asked for: the same again, with the same key."""
+    instance.tasks.filter(pointer=effect.pointer, visit=effect.visit, attempt=effect.attempt).update(
+        asked=F("asked") + 1
+    )

@@ -41,7 +41,9 @@ def tell(instance: WorkflowInstance, turn: Turn, *, begun: bool, now: datetime) 
     for step in turn.steps:
         told += _of_task(instance, step)
     if instance.status in WorkflowInstance.OVER:
-        told.append(_event(instance, f"workflow.{instance.status}", _end(instance, now)))
+        # An operator may let a faulted instance go on, to fault again.
+        again = str((turn.state.get("root") or {}).get("again") or "")
+        told.append(_event(instance, f"workflow.{instance.status}", _end(instance, now), about=again))
     owe_all(told, subject=str(instance.uid), at=now)
 
 

@@ -20,7 +20,7 @@ from django.utils import timezone
 from core.due import lock_next
 from core.nudges import nudge_on_commit
 from fulfillment.drivers.workflow_http import Line, perform
-from fulfillment.models import Session, WorkflowInstance
+from fulfillment.models import Session, WalkIn, WorkflowInstance
 from fulfillment.services import bridge, card_bridge, journal, lifecycle
 from fulfillment.services.instances import let_go, pinned
 from fulfillment.services.running import abandon
@@ -160,25 +160,35 @@ def settle(claim: Claim, told: Told | None, *, now: datetime, last: bool = False
     definition = pinned(instance.definition)
     begun = instance.state is None
     turn = _turn(definition, instance, told, now)
-    effects = wanted(definition, turn.state, host=host()) if turn.status in GOING else ()
-    calls = [effect for effect in effects if effect.kind != "listen"]
-    journal.write(instance, turn.steps, effects)
-    if told is None and calls and not turn.steps:
-        # Whoever asked for this before did not come back: the same again, with the same key.
-        journal.asked_again(instance, calls[:1])
-    _keep(instance, turn, calls=bool(calls), now=now, last=last)
-    lifecycle.tell(instance, turn, begun=begun, now=now)
-    if session is not None:
-        bridge.hear(instance, session, turn.events, now=now)
-        if instance.status in WorkflowInstance.OVER:
-            bridge.over(instance, session, now=now)
-    elif walk_in is not None:
-        card_bridge.hear(instance, walk_in, turn.events, now=now)
-    else:
-        bridge.pass_on(instance, turn.events, now=now)
+    calls = write_down(instance, session or walk_in, turn, begun=begun, now=now, last=last)
     if last or not calls or instance.status == W.CANCELLED:
         return None
     return Asked(calls[0], str(journal.key_of(instance, calls[0])))
+
+
+def write_down(
+    instance: WorkflowInstance, of: Session | WalkIn | None, turn: Turn, *, begun: bool, now: datetime, last: bool
+) -> list[Effect]:
+    """Write down a turn of a locked instance, and tell its order or walk-in, the sink and the workers.
+
+    Returns the calls it wants next.
+
+    `last` leaves the calls to whoever takes the instance next.
+    """
+    effects = wanted(pinned(instance.definition), turn.state, host=host()) if turn.status in GOING else ()
+    calls = [effect for effect in effects if effect.kind != "listen"]
+    journal.write(instance, turn.steps, effects, asking=None if last else next(iter(calls), None))
+    _keep(instance, turn, calls=bool(calls), now=now, last=last)
+    lifecycle.tell(instance, turn, begun=begun, now=now)
+    if isinstance(of, Session):
+        bridge.hear(instance, of, turn.events, now=now)
+        if instance.status in WorkflowInstance.OVER:
+            bridge.over(instance, of, now=now)
+    elif isinstance(of, WalkIn):
+        card_bridge.hear(instance, of, turn.events, now=now)
+    else:
+        bridge.pass_on(instance, turn.events, now=now)
+    return calls
 
 
 def rest(claim: Claim, err: Exception, now: datetime) -> None:

@@ -16,7 +16,7 @@ Source: Serverless Workflow DSL 1.0.3 (dsl.md, dsl-reference.md).
 """
 
 from fulfillment.workflow.document import Definition, load
-from fulfillment.workflow.engine import begin, resume, retry, wake, wanted
+from fulfillment.workflow.engine import begin, resume, retriable, retry, wake, wanted
 from fulfillment.workflow.events import EventFilter
 from fulfillment.workflow.faults import (
     DefinitionError,
@@ -46,6 +46,7 @@ __all__ = [
     "begin",
     "load",
     "resume",
+    "retriable",
     "retry",
     "wake",
     "wanted",

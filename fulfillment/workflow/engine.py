@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from datetime import datetime
+from itertools import pairwise
 from typing import Any
 
 import orjson
@@ -101,6 +102,20 @@ def retry(definition: Definition, state: Mapping[str, Any], pointer: str, *, now
     frames.count_retry(stack, machine.state["root"])
     machine.run(stack, Enter(pointer, raw))
     return _turn(machine)
+
+
+def retriable(definition: Definition, state: Mapping[str, Any]) -> tuple[str, ...]:
+    """The tasks that `retry` can start again, outermost list first, each list as it ran; none of what did not fault."""
+    if state["status"] != "faulted":
+        return ()
+    faulted = next((stack for stack in frames.stacks(state["root"]) if stack[-1].get("faulted")), [])
+    found: list[str] = []
+    for parent, frame in pairwise(faulted):
+        tasks = frame["task"].rsplit("/", 2)[0][len(parent["task"]) :]
+        seen = parent.get("seen", {}).get(tasks, {})
+        alone = definition.place(frame["task"]).branch == "fork"
+        found += [frame["task"]] if alone else sorted(seen, key=lambda pointer: seen[pointer][1])
+    return tuple(found)
 
 
 def wanted(definition: Definition, state: Mapping[str, Any], *, host: Host) -> tuple[Effect, ...]:
