@@ -16,7 +16,7 @@ from fulfillment.services.emitting import emit_due
 from fulfillment.services.events import process_events_due, store_events
 from fulfillment.services.operating import cancel as cancel_instance
 from fulfillment.services.operating import resume as resume_instance
-from fulfillment.services.operating import retriable
+from fulfillment.services.operating import retriable, why_not_retried
 from fulfillment.services.operating import retry as retry_instance
 from fulfillment.services.operating import suspend as suspend_instance
 from fulfillment.services.outages import outages_over_due, stranded_due, tell_outages
@@ -74,5 +74,6 @@ __all__ = [
     "suspend_instance",
     "tell_outages",
     "top_up",
+    "why_not_retried",
     "withdraw",
 ]

@@ -24,6 +24,13 @@ from fulfillment.workflow import Definition, load
 STATION_WORKFLOW = "managing-ev-charging-stations"
 ASKS = "com.voltbazaar.charging."
 START, STOP, RELEASE = (f"{ASKS}{wish}-requested.v1" for wish in ("start", "stop", "release"))
+IN_WORDS = {
+    "com.ev-power-supplier.charging-station.card-scanned.v1": "Card scanned",
+    "com.ev-power-supplier.charging-station.faulted.v1": "Station fault",
+    START: "Start",
+    STOP: "Stop",
+    RELEASE: "Give back",
+}
 EVENTS = uuid.UUID("b0a9d0c4-7d7e-5a5e-9a57-3c9f3d1f6e11")
 UNKNOWN_FROM = 500
 

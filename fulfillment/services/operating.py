@@ -18,8 +18,9 @@ from core.nudges import nudge_on_commit
 from fulfillment.models import Session, StationEvent, WorkflowInstance
 from fulfillment.services import bridge, instances, lifecycle
 from fulfillment.services.instances import EVENTS, RELEASE, START, STOP, may_come_late, pinned, trigger
+from fulfillment.services.running import abandon
 from fulfillment.services.sessions import lock_session
-from fulfillment.services.workflows import AT_STATION, host, write_down
+from fulfillment.services.workflows import AT_STATION, closed_meanwhile, host, write_down
 from fulfillment.workflow import Definition, DefinitionError, NotRetriableError, Place, StateError
 from fulfillment.workflow import retriable as retriable_in
 from fulfillment.workflow import retry as retried
@@ -113,7 +114,10 @@ def cancel(instance_id: int, *, now: datetime, reason: str) -> WorkflowInstance:
     late = may_come_late(instance)
     instance.reason = reason
     if session is not None:
-        bridge.over(instance, session, now=now)
+        if closed_meanwhile(session):
+            abandon(session, now=now)
+        else:
+            bridge.over(instance, session, now=now)
         instance.refresh_from_db()
     if instance.status not in WorkflowInstance.OVER:
         instances.cancel(instance, reason=reason, now=now)
@@ -135,6 +139,16 @@ def retriable(instance: WorkflowInstance) -> list[Place]:
         return [definition.place(pointer) for pointer in retriable_in(definition, instance.state)]
     except (DefinitionError, StateError, KeyError):
         return []
+
+
+def why_not_retried(instance: WorkflowInstance) -> str:
+    """Why a retry of a faulted instance would be refused now, in words; empty where it would not."""
+    try:
+        _check_harmless(instance, instance.session)
+        _check_newest(instance)
+    except NotAllowed as refusal:
+        return refusal.text
+    return ""
 
 
 def _lock(instance_id: int) -> Held:

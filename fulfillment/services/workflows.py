@@ -154,7 +154,7 @@ def settle(claim: Claim, told: Told | None, *, now: datetime, last: bool = False
     if instance.token != claim.token:
         log.warning("a late answer was left aside", extra={"instance": claim.pk})
         return None
-    if session is not None and session.order.state != Order.State.ACTIVE and session.state in AT_STATION:
+    if session is not None and closed_meanwhile(session):
         abandon(session, now=now)
         return None
     definition = pinned(instance.definition)
@@ -164,6 +164,11 @@ def settle(claim: Claim, told: Told | None, *, now: datetime, last: bool = False
     if last or not calls or instance.status == W.CANCELLED:
         return None
     return Asked(calls[0], str(journal.key_of(instance, calls[0])))
+
+
+def closed_meanwhile(session: Session) -> bool:
+    """Whether a session is still at its station although its order is closed."""
+    return session.order.state != Order.State.ACTIVE and session.state in AT_STATION
 
 
 def write_down(

@@ -15,6 +15,7 @@ from fulfillment.services import instances
 from fulfillment.services.instances import RELEASE, START, STOP, in_hand
 from fulfillment.services.workflows import answer, settle
 from fulfillment.workflow import load
+from orders import services as orders
 from tests.factories.fulfillment import charging_session, drive_to, run_steps, starting_session, waiting_session
 from tests.factories.orders import NOW, connector_on_sale
 from tests.fulfillment.supplier import FakeSupplier
@@ -214,6 +215,17 @@ def test_start_that_is_cancelled_while_it_gives_back_leaves_no_slot_locked(suppl
     assert not session.release_owed
 
 
+def test_start_is_cancelled_although_its_order_was_closed_meanwhile(supplier: FakeSupplier) -> None:
+    session = starting_session()
+    claim, _ = drive_to("start", supplier.at)
+    orders.mark_failed(session.order_id, now=supplier.at, reason="closed", actor="test")
+    fulfillment.cancel_instance(claim.pk, now=supplier.at, reason=WHY)
+    run_steps(supplier.at)
+    run_steps(supplier.after(61))
+    session.refresh_from_db()
+    assert (session.state, session.release_owed, supplier.session.status) == (Session.State.FAILED, False, "closed")
+
+
 @pytest.mark.parametrize("task", ["end", "pay", "unlock"])
 def test_cancelled_stop_settles_and_gives_the_slot_back(supplier: FakeSupplier, task: str) -> None:
     session = charging_session()
@@ -295,6 +307,7 @@ def test_faulted_instance_is_retried_from_the_step_that_faulted(supplier: FakeSu
     session, instance = broken_release(supplier)
     assert (instance.status, instance.fault["status"]) == (W.FAULTED, 500)  # type: ignore[index]
     assert [place.name for place in fulfillment.retriable(instance)] == ["initialize", "light"]
+    assert fulfillment.why_not_retried(instance) == ""
     fulfillment.retry_instance(instance.pk, "/do/1/light", now=supplier.after(30))
     instance.refresh_from_db()
     session.refresh_from_db()
@@ -360,6 +373,7 @@ def test_release_is_not_retried_under_another_vehicle(supplier: FakeSupplier) ->
     session.order.reservations.update(state="released")
     other = starting_session(session.order.connector)
     assert other.evse_id == session.evse_id
+    assert "another vehicle is at " in fulfillment.why_not_retried(instance)
     with pytest.raises(NotAllowed, match="another vehicle is at "):
         fulfillment.retry_instance(instance.pk, "/do/1/light", now=supplier.at)
 

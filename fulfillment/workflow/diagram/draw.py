@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from itertools import combinations, pairwise
 
 from fulfillment.workflow.diagram.flow import END, EXIT, ON
@@ -32,7 +33,7 @@ def draw(nodes: Sequence[Node], marks: Mapping[str, Mark], *, title: str) -> str
     give the same text. Since an image may hold no links, the whole is a group, and the lines in it are the image.
     Raises ValueError where a `then` names no task of its list or a parent is missing. Source: WAI-ARIA 1.2, img.
     """
-    shown = picture(nodes)
+    shown = _laid_out(tuple(nodes))
     legend, legend_height = _legend(nodes, marks, shown.width)
     wide, high = shown.width + 2 * MARGIN, shown.height + legend_height + 2 * MARGIN
     parts = [
@@ -45,6 +46,12 @@ def draw(nodes: Sequence[Node], marks: Mapping[str, Mark], *, title: str) -> str
         "</g></svg>",
     ]
     return "\n".join(parts)
+
+
+@lru_cache(maxsize=16)
+def _laid_out(nodes: tuple[Node, ...]) -> Picture:
+    """Where everything stands does not depend on how far it is, and takes by far the longest."""
+    return picture(nodes)
 
 
 def told(nodes: Sequence[Node], marks: Mapping[str, Mark]) -> str:
