@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.db import DatabaseError, connection
 from django.db.migrations.executor import MigrationExecutor
-from django.db.models import Count, Min, Sum
+from django.db.models import Count, Min, Q, Sum
 from prometheus_client import REGISTRY, CollectorRegistry, Gauge, generate_latest
 from redis import Redis
 from redis.exceptions import RedisError
@@ -17,13 +17,15 @@ from redis.exceptions import RedisError
 from bpp import keys
 from bpp.models import InboxMessage, OutboxMessage, Subscriber
 from catalog.models import Evse
-from fulfillment.models import Session
+from fulfillment.models import Session, TaskRun, WorkflowInstance
 from orders.models import BooksCheck, Collection, Order, PaymentNews, Refund, WebhookRefusal
 from support.models import Ticket
 
 SLOW_DATABASE_S = 0.5
 LATE_S = 60
 BOOKS_LATE = 6  # checks missed
+# Steps are counted in the instances that began in so long a time.
+STEPS_WITHIN = timedelta(minutes=15)
 OK, DEGRADED, FAILED = "ok", "degraded", "failed"
 
 
@@ -65,6 +67,7 @@ def metrics(now: datetime) -> bytes:
         _business(figures)
         _collecting(figures)
         _returning(figures, now)
+        _workflows(figures, now)
     except DatabaseError:
         figures = CollectorRegistry()
         Gauge("database_up", "1 where the database answered.", registry=figures).set(0)
@@ -202,6 +205,22 @@ def _returning(figures: CollectorRegistry, now: datetime) -> None:
     _gauge(figures, "refunds_for_a_person", "Refunds that wait for a person.", odd)
     newest = BooksCheck.objects.order_by("-at").values_list("breaks", flat=True).first()
     _gauge(figures, "books_breaks", "What did not add up at the last check of the books.", newest or 0)
+
+
+def _workflows(figures: CollectorRegistry, now: datetime) -> None:
+    instances = Gauge("workflow_instances", "Workflow instances by status.", ["status"], registry=figures)
+    counts = dict(WorkflowInstance.objects.values_list("status").annotate(n=Count("id")).order_by())
+    for status in WorkflowInstance.Status.values:
+        instances.labels(status).set(counts.get(status, 0))
+    due = WorkflowInstance.objects.filter(status__in=WorkflowInstance.LIVE, next_at__lte=now)
+    oldest = due.filter(Q(lease_until__isnull=True) | Q(lease_until__lt=now)).aggregate(oldest=Min("next_at"))["oldest"]
+    age_s = (now - oldest).total_seconds() if oldest else 0.0
+    _gauge(figures, "workflow_oldest_due_seconds", "Age of the oldest due instance that nobody is at.", age_s)
+    text = "Steps of the instances that began within 15 minutes, by name and what became of them."
+    steps = Gauge("workflow_tasks_recent", text, ["name", "outcome"], registry=figures)
+    recent = TaskRun.objects.filter(instance__created_at__gte=now - STEPS_WITHIN)
+    for name, state, count in recent.values_list("name", "state").annotate(n=Count("id")).order_by():
+        steps.labels(name, state).set(count)
 
 
 def _gauge(figures: CollectorRegistry, name: str, text: str, value: float) -> None:

@@ -121,6 +121,9 @@ NAVIGATION: list[dict[str, Any]] = [
             _item("Card accounts", "wallet", "fulfillment_cardaccount"),
             _item("Card statements", "receipt", "fulfillment_cardentry"),
             _item("Outages", "power_off", "fulfillment_outage"),
+            _item("Workflows", "account_tree", "fulfillment_workflowinstance"),
+            _page("Workflow steps", "monitoring", "admin:fulfillment_workflowinstance_steps"),
+            _item("Definitions", "schema", "fulfillment_workflowdefinition", platform=True),
         ],
     },
     {

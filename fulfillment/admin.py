@@ -15,6 +15,7 @@ from catalog.wording import kw, kwh
 from fulfillment.acts import SESSION_DEEDS
 from fulfillment.cards_admin import CardAdmin as CardAdmin
 from fulfillment.models import Outage, Reading, Session, StationEvent
+from fulfillment.workflow_admin import WorkflowInstanceAdmin as WorkflowInstanceAdmin
 
 SESSION_TONES = {
     Session.State.WAITING: "primary",

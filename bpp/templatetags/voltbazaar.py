@@ -11,7 +11,7 @@ from django.utils import timezone
 from django.utils.html import format_html_join
 from django.utils.safestring import SafeString
 
-from bpp import rooms
+from bpp import rooms, workrooms
 from catalog import wording
 from catalog.columns import EVSE_TONES
 
@@ -72,6 +72,16 @@ def order_room(order: Any) -> rooms.OrderRoom:
 @register.simple_tag
 def session_room(session: Any) -> rooms.SessionRoom:
     return rooms.session_room(session)
+
+
+@register.simple_tag
+def instance_room(instance: Any, cards: Any) -> workrooms.InstanceRoom:
+    return workrooms.instance_room(instance, cards=cards is True, now=timezone.now())
+
+
+@register.simple_tag
+def definition_room(definition: Any) -> workrooms.DefinitionRoom:
+    return workrooms.definition_room(definition)
 
 
 @register.simple_tag

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -20,9 +21,13 @@ from fulfillment.models import (
     Reading,
     Session,
     StationEvent,
+    TaskRun,
     WalkIn,
     WalkInReading,
+    WorkflowDefinition,
+    WorkflowInstance,
 )
+from fulfillment.services.instances import START, station_workflow
 from orders.models import (
     CancellationRule,
     Collection,
@@ -193,6 +198,7 @@ def _heard(session: Session, outbox: OutboxMessage, ticket: Ticket, word: str, n
             station=station, evse=order.connector.evse, since=now, error=f"{word} error", orders={word: "cancelled"},
             ticket=ticket.code,
         ),
+        _instance(session, word, now),
         Rating.objects.create(order=order, category="Order", target=f"{word}-o", value=4, comment=f"{word} comment"),
         *_carded(station, word, now),
     ]  # fmt: skip
@@ -213,3 +219,22 @@ def _carded(station: Station, word: str, now: datetime) -> list[Model]:
     )  # fmt: skip
     reading = WalkInReading.objects.create(walk_in=walk_in, at=now, energy_wh=1000, reason=f"{word} reading")
     return [account, card, entry, walk_in, reading]
+
+
+def _instance(session: Session, word: str, now: datetime) -> WorkflowInstance:
+    """A faulted run of the shipped definition with one step on record."""
+    shipped = station_workflow()
+    definition, _ = WorkflowDefinition.objects.get_or_create(
+        hash=shipped.hash, defaults={"name": shipped.name, "version": shipped.version, "text": shipped.text}
+    )
+    fault = {"type": "about:blank", "status": 500, "detail": f"{word} fault", "instance": "/do/0/initialize"}
+    instance = WorkflowInstance.objects.create(
+        uid=uuid.uuid4(), definition=definition, status="faulted", trigger=START, station=session.evse.station,
+        card=session.card, session=session, ended_at=now, fault=fault, reason=f"{word} reason",
+        input=[{"type": START, "data": {"stationId": f"{word}-st", "cardId": session.card}}],
+    )  # fmt: skip
+    TaskRun.objects.create(
+        instance=instance, pointer="/do/0/initialize", visit="1", name="initialize", kind="set", state="faulted",
+        input={"note": word, "card": session.card}, fault=fault, started_at=now, ended_at=now,
+    )  # fmt: skip
+    return instance

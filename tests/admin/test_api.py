@@ -85,6 +85,7 @@ def test_status_of_an_evse_is_set_by_the_service(ours: Tenant, client: Client) -
 
 def test_order_cancelled_once_then_refused_with_a_code(ours: Tenant, client: Client) -> None:
     client.force_login(ours.staff())
+    ours.session.workflows.all().delete()
     ours.session.delete()
     address = f"/api/orders/{ours.order.pk}/cancel/"
     assert client.post(address, {"reason": "2", "text": "Cable cut"}).json()["state"] == Order.State.CANCELLED
