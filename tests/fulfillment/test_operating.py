@@ -290,7 +290,7 @@ def test_cancelled_walk_in_goes_on_charging_once_energy_flows(supplier: FakeSupp
 def test_newer_instance_of_the_card_forbids_going_on_with_an_older_one(supplier: FakeSupplier) -> None:
     older = scanned(supplier)
     fulfillment.suspend_instance(older.pk, now=supplier.at, reason=WHY)
-    newer = instances.trigger(older.input[0] | {"id": "2"}, station=older.station, card=older.card, now=supplier.at)  # type: ignore[arg-type]
+    newer = instances.trigger(older.input[0] | {"id": "2"}, station=older.station, card=older.card, now=supplier.at)
     run_steps(supplier.at)
     with pytest.raises(NotAllowed, match=f"instance {newer.uid} has acted for the same card since") as refused:
         fulfillment.resume_instance(older.pk, now=supplier.at)
