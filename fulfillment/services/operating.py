@@ -13,10 +13,11 @@ from typing import Any, NamedTuple
 from django.conf import settings
 from django.db import transaction
 
+from catalog.models import Evse
 from core.errors import NotAllowed, NotFound
 from core.nudges import nudge_on_commit
-from fulfillment.models import Session, StationEvent, WorkflowInstance
-from fulfillment.services import bridge, instances, lifecycle
+from fulfillment.models import Session, StationEvent, WalkIn, WorkflowInstance
+from fulfillment.services import bridge, card_bridge, instances, lifecycle
 from fulfillment.services.instances import EVENTS, RELEASE, START, STOP, may_come_late, pinned, trigger
 from fulfillment.services.running import abandon
 from fulfillment.services.sessions import lock_session
@@ -30,14 +31,17 @@ W = WorkflowInstance.Status
 PATH = "instance.status"
 STEP = "instance.step"
 ENERGY_FLOWS = f"{instances.ASKS}energy-flows.v1"
-FAULTED, RECOVERED = (f"com.ev-power-supplier.charging-station.{word}.v1" for word in ("faulted", "recovered"))
+FAULTED, RECOVERED, SCANNED = (
+    f"com.ev-power-supplier.charging-station.{word}.v1" for word in ("faulted", "recovered", "card-scanned")
+)
 
 
 class Held(NamedTuple):
-    """An instance and, where it has one, the session it drives; both locked until the transaction ends."""
+    """An instance and, where it has one, the session or walk-in it drives; locked until the transaction ends."""
 
     instance: WorkflowInstance
     session: Session | None
+    walk_in: WalkIn | None
 
 
 @transaction.atomic
@@ -46,7 +50,7 @@ def suspend(instance_id: int, *, now: datetime, reason: str) -> WorkflowInstance
 
     Raises NotFound `instance-unknown`, NotAllowed `not-in-this-state`.
     """
-    instance, _ = _lock(instance_id)
+    instance = _lock(instance_id).instance
     if instance.status not in WorkflowInstance.LIVE:
         raise _refused(instance, f"only one of {', '.join(WorkflowInstance.LIVE)} can be suspended")
     instances.let_go(instance)
@@ -62,7 +66,7 @@ def resume(instance_id: int, *, now: datetime) -> WorkflowInstance:
 
     Raises NotFound `instance-unknown`, NotAllowed `not-in-this-state`, `overtaken`.
     """
-    instance, _ = _lock(instance_id)
+    instance = _lock(instance_id).instance
     if instance.status != W.SUSPENDED:
         raise _refused(instance, "only a suspended one can be resumed")
     _check_newest(instance)
@@ -82,10 +86,10 @@ def retry(instance_id: int, pointer: str, *, now: datetime) -> WorkflowInstance:
     for the same card, where another vehicle has taken the charge point, where the broken station works again.
     Raises NotFound `instance-unknown`, NotAllowed `not-in-this-state`, `overtaken`, `not-retriable`.
     """
-    instance, session = _lock(instance_id)
+    instance, session, walk_in = _lock(instance_id)
     if instance.status != W.FAULTED:
         raise _refused(instance, "only a faulted one can be retried")
-    _check_harmless(instance, session)
+    _check_harmless(instance, session or walk_in)
     _check_newest(instance)
     try:
         turn = retried(pinned(instance.definition), instance.state or {}, pointer, now=now, host=host())
@@ -96,7 +100,7 @@ def retry(instance_id: int, pointer: str, *, now: datetime) -> WorkflowInstance:
     if session is not None and instance.trigger == RELEASE:
         session.release_owed = True
         session.save(update_fields=["release_owed"])
-    write_down(instance, session, turn, begun=False, now=now, last=True)
+    write_down(instance, session or walk_in, turn, begun=False, now=now, last=True)
     return instance
 
 
@@ -108,7 +112,7 @@ def cancel(instance_id: int, *, now: datetime, reason: str) -> WorkflowInstance:
     register. Where giving back itself is cancelled, nothing more is asked of the station.
     Raises NotFound `instance-unknown`, NotAllowed `not-in-this-state`.
     """
-    instance, session = _lock(instance_id)
+    instance, session, walk_in = _lock(instance_id)
     if instance.status in WorkflowInstance.OVER:
         raise _refused(instance, "it is over, there is nothing to cancel")
     late = may_come_late(instance)
@@ -119,13 +123,16 @@ def cancel(instance_id: int, *, now: datetime, reason: str) -> WorkflowInstance:
         else:
             bridge.over(instance, session, now=now)
         instance.refresh_from_db()
+    elif walk_in is not None:
+        card_bridge.over(instance, walk_in, now=now)
+        instance.refresh_from_db()
     if instance.status not in WorkflowInstance.OVER:
         instances.cancel(instance, reason=reason, now=now)
     else:  # whoever gives back has called it off
         instance.reason = reason
         instance.save(update_fields=["reason"])
     lifecycle.tell_status(instance, "cancelled", now=now)
-    if session is None and _holds(instance):
+    if session is None and walk_in is None and _holds(instance):
         _give_back(instance, late=late, reason=reason, now=now)
     return instance
 
@@ -144,7 +151,7 @@ def retriable(instance: WorkflowInstance) -> list[Place]:
 def why_not_retried(instance: WorkflowInstance) -> str:
     """Why a retry of a faulted instance would be refused now, in words; empty where it would not."""
     try:
-        _check_harmless(instance, instance.session)
+        _check_harmless(instance, instance.session or instance.walk_in)
         _check_newest(instance)
     except NotAllowed as refusal:
         return refusal.text
@@ -157,7 +164,8 @@ def _lock(instance_id: int) -> Held:
         raise NotFound("instance-unknown", f"there is no workflow instance {instance_id}", path="instance")
     session = lock_session(found[0]).session if found[0] is not None else None
     rows = WorkflowInstance.objects.select_for_update(no_key=True, of=("self",)).select_related("definition", "station")
-    return Held(rows.get(pk=instance_id), session)
+    walk_in = card_bridge.lock_walk_in_of(instance_id) if session is None else None
+    return Held(rows.get(pk=instance_id), session, walk_in)
 
 
 def _refused(instance: WorkflowInstance, text: str) -> NotAllowed:
@@ -175,32 +183,41 @@ def _check_newest(instance: WorkflowInstance) -> None:
         raise NotAllowed("overtaken", f"{text}; cancel it, or leave it as it is", path=PATH)
 
 
-def _check_harmless(instance: WorkflowInstance, session: Session | None) -> None:
+def _check_harmless(instance: WorkflowInstance, of: Session | WalkIn | None) -> None:
     """Refuse a retry that would act for a session that is settled, for another vehicle's, or against the facts."""
     text = ""
-    if session is None:
+    if of is None:
         told = StationEvent.objects.filter(station=instance.station_id, type=RECOVERED, state=StationEvent.State.DONE)
         if instance.trigger == FAULTED and told.filter(received_at__gt=instance.created_at).exists():
             text = "the station has recovered since; a retry would call it broken again"
-    elif instance.trigger == START and session.state != S.STARTING:
-        text = f"its session is {session.state}: a start would charge a vehicle that nobody pays for; order anew"
-    elif instance.trigger == STOP and session.state != S.ENDING:
-        text = f"its session is {session.state} and billed; an instance of its own gives back what the card holds"
-    elif Session.objects.filter(evse=session.evse_id, state__in=AT_STATION).exclude(pk=session.pk).exists():
-        text = f"another vehicle is at {session.evse.uid} by now; a retry could unlock its slot"
+    elif instance.trigger in {START, SCANNED} and of.state not in {S.STARTING, S.ENDING}:
+        text = f"its session is {of.state}: a start would charge a vehicle that nobody pays for; begin anew"
+    elif instance.trigger == STOP and of.state != S.ENDING:
+        text = f"its session is {of.state} and billed; an instance of its own gives back what the card holds"
+    elif of.evse is not None and _taken_since(of, of.evse):
+        text = f"another vehicle is at {of.evse.uid} by now; a retry could unlock its slot"
     if text:
         raise NotAllowed("overtaken", text, path=PATH)
 
 
+def _taken_since(of: Session | WalkIn, evse: Evse) -> bool:
+    """Whether another session, of an order or a card, is at the charge point."""
+    sessions = Session.objects.filter(evse=evse, state__in=AT_STATION)
+    walk_ins = WalkIn.objects.filter(evse=evse, state__in=AT_STATION)
+    if isinstance(of, Session):
+        return sessions.exclude(pk=of.pk).exists() or walk_ins.exists()
+    return sessions.exists() or walk_ins.exclude(pk=of.pk).exists()
+
+
 def _holds(instance: WorkflowInstance) -> bool:
-    """Whether the card of an instance without an order may hold a slot that nobody would give back."""
+    """Whether the card of an instance without a session may hold a slot that nobody would give back."""
     if not instance.card or instance.station is None or instance.trigger == RELEASE:
         return False
     return not instance.tasks.filter(kind="emit", output__type=ENERGY_FLOWS).exists()
 
 
 def _give_back(instance: WorkflowInstance, *, late: bool, reason: str, now: datetime) -> None:
-    """Have the station give back what a walk-in's card holds."""
+    """Have the station give back what a card holds that nobody knows a session of."""
     assert instance.station is not None, "cards are scanned at stations"
     data: dict[str, Any] = {"stationId": instance.station.code, "cardId": instance.card, "slotNumber": None}
     event = {

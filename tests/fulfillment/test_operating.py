@@ -167,7 +167,7 @@ def test_unknown_instance_is_refused() -> None:
         fulfillment.suspend_instance(0, now=NOW, reason=WHY)
 
 
-@pytest.mark.parametrize("task", ["getSessionForCard", "acquireSlot", "lockSlot", "start"])
+@pytest.mark.parametrize("task", ["acquireSlot", "lockSlot", "start"])
 @pytest.mark.parametrize("called", [False, True])
 def test_cancelled_start_fails_the_order_and_gives_everything_back(
     supplier: FakeSupplier, task: str, *, called: bool

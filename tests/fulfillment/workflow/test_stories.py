@@ -31,7 +31,7 @@ pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("events_token"), py
 
 S = Session.State
 PUBLIC = "com.ev-power-supplier.charging-station."
-STARTING = ["session", "acquire", "lock", "start", "leds"]
+STARTING = ["acquire", "lock", "start", "leds"]
 ENDING = ["end", "pay", "unlock", "leds"]
 DEFINITION = {"name": "managing-ev-charging-stations", "version": "1.0.0"}
 COMMANDS = ("acquire", "lock", "start", "end", "pay", "unlock")
@@ -107,7 +107,6 @@ def test_each_call_carries_its_own_key_and_it_is_in_the_journal(supplier: FakeSu
     keys = [call["key"] for call in supplier.api.calls if call["method"] != "GET"]
     assert len(set(keys)) == len(keys) == 4
     assert {str(key) for key in TaskRun.objects.exclude(key=None).values_list("key", flat=True)} >= set(keys)
-    assert not supplier.calls("session")[0]["key"]
 
 
 def test_full_station_is_waited_for_and_then_the_start_fails(supplier: FakeSupplier) -> None:
@@ -118,7 +117,7 @@ def test_full_station_is_waited_for_and_then_the_start_fails(supplier: FakeSuppl
     session = starting_session(connector)
     finish_all(supplier)
     session = fresh(session)
-    assert supplier.everything == ["session", *["acquire"] * 11, "leds"]
+    assert supplier.everything == [*["acquire"] * 11, "leds"]
     assert (supplier.lights, public_events()) == (["main flicker red"], [])
     assert 50 <= (supplier.at - NOW).total_seconds() <= 60
     assert (session.state, session.fault) == (S.FAILED, "400 No charging slots available")
@@ -138,7 +137,7 @@ def test_slot_that_gets_free_in_time_is_taken(supplier: FakeSupplier) -> None:
     run_steps(supplier.after(1))
     session = fresh(session)
     assert (session.state, session.slot_number) == (S.CHARGING, 2)
-    assert supplier.everything == ["session", "acquire", *STARTING[1:]]
+    assert supplier.everything == ["acquire", *STARTING]
     assert supplier.lights == ["2 on blue"]
 
 
@@ -147,7 +146,7 @@ def test_refused_card_gets_the_red_light_and_its_money_back(supplier: FakeSuppli
     supplier.rules.blocked_cards.add(session.card)
     finish_all(supplier)
     session = fresh(session)
-    assert (supplier.everything, supplier.lights) == (["session", "leds"], ["main flicker red"])
+    assert (supplier.everything, supplier.lights) == (["acquire", "leds"], ["main flicker red"])
     assert session.state == S.FAILED
     assert "unknown or blocked" in session.fault
     assert session.order.state != Order.State.ACTIVE
@@ -166,8 +165,8 @@ def test_fault_while_charging_ends_bills_and_tells(supplier: FakeSupplier) -> No
     assert (session.state, session.energy_wh) == (S.ENDED, 2_500)
     assert session.order.fulfillment == Order.Fulfillment.CHARGER_ERROR
     assert session.evse.status == Evse.Status.FAULTED
-    assert sorted(supplier.everything[5:]) == sorted(["end", "pay", "unlock", "leds", "support", "leds"])
-    assert [route for route in supplier.everything[5:] if route in COMMANDS] == ENDING[:3]
+    assert sorted(supplier.everything[4:]) == sorted(["end", "pay", "unlock", "leds", "support", "leds"])
+    assert [route for route in supplier.everything[4:] if route in COMMANDS] == ENDING[:3]
     assert sorted(supplier.lights[1:]) == ["1 on red", "main on red"]
     assert [ticket["error"] for ticket in supplier.rules.tickets.values()] == [error]
     assert sorted(public_events()) == ["out-of-order", "session-ended", "session-started"]
@@ -180,7 +179,7 @@ def test_declined_payment_frees_the_slot_and_stays_due(supplier: FakeSupplier) -
     fulfillment.request_stop(session.order_id, supplier.after(60))
     run_steps(supplier.at)
     session = fresh(session)
-    assert supplier.everything[5:] == ENDING
+    assert supplier.everything[4:] == ENDING
     assert (session.state, session.payment_due) == (S.ENDED, True)
     assert "pay: 402" in session.fault
     assert data_of("session-ended")["paymentDue"] is True
