@@ -7,16 +7,17 @@ from typing import Any
 
 import pytest
 from django.db import IntegrityError, transaction
+from pytest_django import Settings
 
 from catalog.models import Evse, Station
 from catalog.services import set_evse_status
 from fulfillment import services as fulfillment
-from fulfillment.models import Outage, Session, StationEvent, WorkflowInstance
+from fulfillment.models import EventOut, Outage, Session, StationEvent, WorkflowInstance
 from orders.models import Order
 from tests.factories.fulfillment import charging_session, later, run_steps, waiting_session
 from tests.factories.orders import NOW, connector_on_sale
 from tests.fulfillment.supplier import FakeSupplier
-from tests.fulfillment.telling import event, process, status_of
+from tests.fulfillment.telling import TYPES, event, process, status_of
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("events_token"), pytest.mark.urls("fulfillment.urls")]
 
@@ -72,6 +73,17 @@ def test_fault_told_again_is_the_same_outage_and_says_so() -> None:
     assert (again.state, again.reason) == ("done", f"known to be out of order since {NOW.isoformat()}")
     assert not Outage.objects.get().untold, "there is nothing new in it"
     assert WorkflowInstance.objects.filter(event=again).count() == 1, "each event is acted on once"
+
+
+def test_out_of_order_is_told_once_for_each_event(supplier: FakeSupplier, settings: Settings) -> None:
+    settings.EVENTS_SINK_URL = "http://127.0.0.1:9/events"
+    session = waiting_session()
+    for id_ in ("first", "first", "second"):
+        process(event("faulted", status_of(session) | ERROR, id_=id_), NOW)
+    run_steps(NOW)
+    told_out = EventOut.objects.filter(type=f"{TYPES}out-of-order.v1").values_list("data", flat=True)
+    assert list(told_out) == [status_of(session) | ERROR] * 2
+    assert Outage.objects.count() == 1
 
 
 def test_error_told_after_the_status_is_added() -> None:
