@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 
 # Every call of a session's way, and the route that counts its effects; only asking has none.
 CALLS = {
-    "getSessionForCard": "",
     "acquireSlot": "acquire",
     "lockSlot": "lock",
     "start": "start",
