@@ -16,7 +16,7 @@ from fulfillment.metering import DUPLICATE, Limits, Register
 from fulfillment.models import StationEvent, WalkIn, WalkInReading
 from fulfillment.services.correcting import LATE_WITHIN
 from fulfillment.services.instances import card_in_hand
-from fulfillment.services.running import FAULT
+from fulfillment.services.running import BY_STATION, FAULT
 from fulfillment.services.verdicts import Verdict, refused
 from fulfillment.services.walk_in_bill import settle_walk_in
 from fulfillment.services.walk_ins import fail, follow, lock_walk_in, start_release, stop
@@ -87,7 +87,9 @@ def fault_walk_ins(evses: Iterable[Evse], text: str, *, at: datetime, now: datet
             fail(walk_in, reason=text, now=now)
         elif walk_in.state == W.ENDING:
             walk_in.fault = walk_in.fault or text
-            walk_in.save(update_fields=["fault"])
+            if walk_in.stop_reason == BY_STATION:
+                walk_in.stop_reason = FAULT  # the poll was quicker than the news of why it ended
+            walk_in.save(update_fields=["fault", "stop_reason"])
 
 
 def bill_late(walk_in_id: int, now: datetime) -> bool:

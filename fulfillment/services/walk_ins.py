@@ -132,8 +132,7 @@ def finish(walk_in: WalkIn, ack: Ack | None, *, now: datetime, release: bool = F
     settle_walk_in(walk_in, now=now)
     if release:
         start_release(walk_in, now=now)
-    if walk_in.evse is not None and walk_in.stop_reason != FAULT:
-        set_evse_status(walk_in.evse, Evse.Status.FINISHING, now)
+    _show_finishing(walk_in, now)
 
 
 def fail(walk_in: WalkIn, *, reason: str, now: datetime, release: bool = True) -> None:
@@ -178,6 +177,14 @@ def stop_by_hand(walk_in_id: int, *, now: datetime) -> WalkIn:
     else:
         raise NotAllowed("not-in-this-state", f"the session is {walk_in.state}; there is nothing to stop")
     return walk_in
+
+
+def _show_finishing(walk_in: WalkIn, now: datetime) -> None:
+    """The place is not free yet; what is out of service stays so."""
+    if walk_in.evse is not None:
+        walk_in.evse.refresh_from_db(fields=["status", "status_at"])
+        if walk_in.evse.status not in Evse.OUT_OF_SERVICE:
+            set_evse_status(walk_in.evse, Evse.Status.FINISHING, now)
 
 
 def _enough(walk_in: WalkIn, now: datetime) -> str:

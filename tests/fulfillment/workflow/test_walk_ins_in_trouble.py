@@ -12,6 +12,7 @@ from core.errors import NotAllowed
 from fulfillment import services as fulfillment
 from fulfillment.models import CardEntry, WalkIn, WorkflowInstance
 from fulfillment.services.cards import balance
+from fulfillment.services.walk_in_watching import watch_walk_ins_due
 from fulfillment.services.workflows import LEASE_S, answer, settle
 from tests.factories.fulfillment import drive_to, run_steps
 from tests.factories.orders import NOW, active_order
@@ -256,3 +257,17 @@ def test_energy_that_flows_after_we_gave_up_is_stopped(supplier: FakeSupplier) -
     assert (row.state, row.reason) == ("refused", "the session is failed")
     run_steps(now)
     assert supplier.session.status == "closed"
+
+
+def test_fault_told_after_the_poll_saw_the_end_is_the_reason_and_the_place_stays_out(supplier: FakeSupplier) -> None:
+    station = a_station(supplier)
+    walk_in = charging_walk_in(station, a_card(station.operator))
+    now = supplier.after(30)
+    supplier.rules.fault(station.code, 1, {"code": "X", "message": "y"})
+    assert watch_walk_ins_due(now) == 1
+    data = {"stationId": station.code, "slotNumber": 1, "error": {"code": "X", "message": "y"}}
+    process(event("faulted", data, at=now), now)
+    run_steps(now)
+    walk_in.refresh_from_db()
+    assert (walk_in.state, walk_in.stop_reason, walk_in.fault) == ("ended", "fault", "X: y")
+    assert evses_of(station)[0].status == Evse.Status.FAULTED
