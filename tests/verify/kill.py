@@ -145,11 +145,12 @@ class Round:
         from tests.factories.fulfillment import waiting_session
 
         made = []
-        for point, tasks in TASKS.items():
+        for place, (point, tasks) in enumerate(TASKS.items()):
             for number in range(wanted(20)):
                 session = waiting_session(now=timezone.now())
-                whole = number % WHOLE_EVERY == WHOLE_EVERY // 2
-                self.plan[session.card] = {"point": point, "task": tasks[number % len(tasks)], "whole": whole}
+                # Few deaths, too, are spread over the whole way, and take a whole worker along.
+                task, whole = tasks[(number + 2 * place) % len(tasks)], number % WHOLE_EVERY == 4
+                self.plan[session.card] = {"point": point, "task": task, "whole": whole}
                 made.append(session)
         return made
 

@@ -17,11 +17,11 @@ from tests.verify.rig import ROOT, Rig
 
 pytestmark = pytest.mark.slow
 
-SMALL = {"forge": "400", "bytes": "3", "tenants": "40", "race": "2", "money": "20", "month": "40"}
+SMALL = {"forge": "400", "bytes": "3", "tenants": "40", "race": "2", "money": "20", "month": "40", "kill": "3"}
 SWITCHES = [
     *(("bytes", "no_guard"), ("tenants", "no_bap_filter"), ("bytes", "stock_json"), ("forge", "accept_any")),
     *(("forge", "last_wins"), ("forge", "no_identity"), ("forge", "any_news")),
-    ("race", "no_constraint"),
+    *(("race", "no_constraint"), ("kill", "fresh_keys")),
     *(("money", "float"), ("money", "edit_in_place"), ("month", "edit_in_place")),
 ]
 AT_ONCE = 3
