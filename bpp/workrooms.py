@@ -113,6 +113,11 @@ class InstanceRoom:
     untouched: list[tuple[str, str]]
     contents: list[Content]
 
+    @property
+    def here(self) -> list[Step]:
+        """The steps at which the instance stands."""
+        return [step for step in self.steps if step.current]
+
 
 @dataclass(frozen=True, slots=True)
 class DefinitionRoom:

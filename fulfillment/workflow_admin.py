@@ -200,7 +200,7 @@ class WorkflowDefinitionAdmin(PlatformLogAdmin):
     list_display = ("name", "version", "short_hash", "first_used_at", "instances_now")
     search_fields = ("name", "version", "hash")
     ordering = ("-first_used_at",)
-    fieldsets = (("Definition", {"fields": ("name", "version", "hash", "first_used_at")}),)
+    fieldsets = (("Definition", {"fields": ("name", "version", "first_used_at")}),)
     change_form_outer_before_template = "admin/definition_room.html"
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
