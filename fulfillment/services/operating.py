@@ -190,6 +190,8 @@ def _check_harmless(instance: WorkflowInstance, of: Session | WalkIn | None) -> 
         told = StationEvent.objects.filter(station=instance.station_id, type=RECOVERED, state=StationEvent.State.DONE)
         if instance.trigger == FAULTED and told.filter(received_at__gt=instance.created_at).exists():
             text = "the station has recovered since; a retry would call it broken again"
+    elif instance.trigger in {START, SCANNED} and of.state in {S.CHARGING, S.PAUSED}:
+        text = f"its session is {of.state} already; a start that failed now would give its slot back"
     elif instance.trigger in {START, SCANNED} and of.state not in {S.STARTING, S.ENDING}:
         text = f"its session is {of.state}: a start would charge a vehicle that nobody pays for; begin anew"
     elif instance.trigger == STOP and of.state != S.ENDING:

@@ -359,6 +359,13 @@ def test_start_whose_order_failed_with_it_is_not_retried(supplier: FakeSupplier)
         fulfillment.retry_instance(instance.pk, "/do/1/light", now=supplier.at)
 
 
+def test_start_is_not_retried_once_energy_flows(supplier: FakeSupplier) -> None:
+    session = charging_session()
+    instance = faulted(session, START, supplier)
+    with pytest.raises(NotAllowed, match="its session is charging already"):
+        fulfillment.retry_instance(instance.pk, "/do/1/light", now=supplier.at)
+
+
 def test_stop_of_a_billed_session_is_not_retried(supplier: FakeSupplier) -> None:
     session = charging_session()
     fulfillment.request_stop(session.order_id, supplier.after(60))
