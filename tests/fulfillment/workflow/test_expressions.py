@@ -149,3 +149,24 @@ def test_check_compiles_without_data() -> None:
     expressions.check(".a.b + $x", {"x"})
     with pytest.raises(ExpressionError, match="y is not defined"):
         expressions.check("$y", {"x"})
+
+
+@pytest.mark.parametrize(
+    "expression",
+    [
+        "$workflow.id",
+        "$workflow|.id",
+        '$workflow["id"]',
+        '$workflow."id"',
+        '"\\($workflow.id)" | tostring',
+        '[$workflow.input, ($workflow | keys | length)] | if .[1] == 2 then "i-1" else . end',
+        "$workflow as $workflow_of | $workflow.id",
+        '$workflow.id? // "$workflow"',
+    ],
+)
+def test_argument_is_whole_however_it_is_mentioned(expression: str) -> None:
+    assert expressions.evaluate(expression, None, {"workflow": {"id": "i-1", "input": [1]}}) == "i-1"
+
+
+def test_member_that_an_argument_lacks_is_null() -> None:
+    assert expressions.evaluate("[$workflow.other, $workflow.id]", None, {"workflow": {"id": 1}}) == [None, 1]
