@@ -36,9 +36,24 @@ AT_STATION = frozenset({Session.State.STARTING, Session.State.CHARGING, Session.
 LEASE_S = 15
 REST_S = 30
 MOST_BREAKS = 10
+MOST_RIVALS = 8
 # One instance gives way to the others after so many effects.
 MOST_EFFECTS = 40
 GOING = frozenset({"running", "waiting"})
+# What a turn changes of an instance.
+KEPT = [
+    "state",
+    "status",
+    "attempts",
+    "reason",
+    "output",
+    "fault",
+    "ended_at",
+    "token",
+    "holding",
+    "lease_until",
+    "next_at",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,12 +108,14 @@ def claim_next(now: datetime) -> Claim | None:
 
     One of those at a station at a time, and those of one card in the order they came.
     """
-    try:
-        return _claim(now)
-    except IntegrityError as err:
-        if "workflow_one_at_a_station" not in str(err):
-            raise
-        return None  # another worker took one of the same station in the same moment
+    for _ in range(MOST_RIVALS):
+        try:
+            return _claim(now)
+        except IntegrityError as err:
+            if "workflow_one_at_a_station" not in str(err):
+                raise
+            # Another worker took one of the same station in the same moment; there may be others due.
+    return None
 
 
 @transaction.atomic
@@ -110,7 +127,7 @@ def _claim(now: datetime) -> Claim | None:
     )
     free = Q(lease_until__isnull=True) | Q(lease_until__lt=now)
     due = live.filter(free, ~Exists(earlier), ~Exists(beside), next_at__lte=now).select_related("session")
-    instance = lock_next(due.order_by("next_at", "pk"))
+    instance = lock_next(due.order_by("next_at", "pk").only("token", "station", "session__order"))
     if instance is None:
         return None
     # Whoever held the station before has died: its lease is over.
@@ -150,7 +167,7 @@ def settle(claim: Claim, told: Told | None, *, now: datetime, last: bool = False
     """
     session = lock_session(claim.order_id).session if claim.order_id is not None else None
     walk_in = card_bridge.lock_walk_in_of(claim.pk) if session is None else None
-    instance = WorkflowInstance.objects.select_for_update(no_key=True, of=("self",)).get(pk=claim.pk)
+    instance = _held(claim)
     if instance.token != claim.token:
         log.warning("a late answer was left aside", extra={"instance": claim.pk})
         return None
@@ -213,6 +230,12 @@ def rest(claim: Claim, err: Exception, now: datetime) -> None:
         instance.save()
 
 
+def _held(claim: Claim) -> WorkflowInstance:
+    """The instance, locked, with its definition's name; the text is loaded once a process."""
+    held = WorkflowInstance.objects.select_for_update(no_key=True, of=("self",)).select_related("definition")
+    return held.defer("definition__text", "input").get(pk=claim.pk)
+
+
 def _turn(definition: Definition, instance: WorkflowInstance, told: Told | None, now: datetime) -> Turn:
     if instance.state is None:
         return begin(definition, instance.input, instance=str(instance.uid), now=now, host=host())
@@ -238,4 +261,4 @@ def _keep(instance: WorkflowInstance, turn: Turn, *, calls: bool, now: datetime,
         instance.next_at = now if calls else turn.wake_at
         if calls:
             nudge_on_commit("advance")
-    instance.save()
+    instance.save(update_fields=KEPT)
