@@ -17,12 +17,22 @@ from tests.verify.rig import ROOT, Rig
 
 pytestmark = pytest.mark.slow
 
-SMALL = {"forge": "400", "bytes": "3", "tenants": "40", "race": "2", "money": "20", "month": "40", "kill": "3"}
+SMALL = {
+    "forge": "400",
+    "bytes": "3",
+    "tenants": "40",
+    "race": "2",
+    "money": "20",
+    "month": "40",
+    "kill": "3",
+    "sim": "60",
+}
 SWITCHES = [
     *(("bytes", "no_guard"), ("tenants", "no_bap_filter"), ("bytes", "stock_json"), ("forge", "accept_any")),
     *(("forge", "last_wins"), ("forge", "no_identity"), ("forge", "any_news")),
     *(("race", "no_constraint"), ("kill", "fresh_keys")),
     *(("money", "float"), ("money", "edit_in_place"), ("month", "edit_in_place")),
+    *(("sim", guard) for guard in ("absent", "reserved", "locked", "charging", "ended", "started", "late")),
 ]
 AT_ONCE = 3
 
