@@ -45,16 +45,16 @@ def _together(verdict: Verdict, jobs: list[Job]) -> None:
         for part in pool.map(live, jobs):
             verdict.n += part.n
             verdict.failures += part.failures
-            verdict.figures = _joined(verdict.figures, part.figures)
+            verdict.figures = joined(verdict.figures, part.figures)
 
 
-def _joined(one: dict[str, object], other: dict[str, object]) -> dict[str, object]:
+def joined(one: dict[str, object], other: dict[str, object]) -> dict[str, object]:
     """The figures of two parts: counts added, the worst error the greater."""
     found = dict(one)
     for name, value in other.items():
         before = found.get(name)
         if isinstance(value, dict):
-            found[name] = _joined(before if isinstance(before, dict) else {}, value)
+            found[name] = joined(before if isinstance(before, dict) else {}, value)
         elif isinstance(value, int) and isinstance(before, int):
             found[name] = max(before, value) if name.startswith("max_") else before + value
         else:

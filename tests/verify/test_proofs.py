@@ -26,12 +26,14 @@ SMALL = {
     "month": "40",
     "kill": "3",
     "sim": "60",
+    "stations": "20",
 }
 SWITCHES = [
     *(("bytes", "no_guard"), ("tenants", "no_bap_filter"), ("bytes", "stock_json"), ("forge", "accept_any")),
     *(("forge", "last_wins"), ("forge", "no_identity"), ("forge", "any_news")),
     *(("race", "no_constraint"), ("kill", "fresh_keys")),
     *(("money", "float"), ("money", "edit_in_place"), ("month", "edit_in_place")),
+    *(("stations", "key_per_attempt"), ("stations", "no_takeover"), ("stations", "any_token")),
     *(("sim", guard) for guard in ("absent", "reserved", "locked", "charging", "ended", "started", "late")),
 ]
 AT_ONCE = 3
