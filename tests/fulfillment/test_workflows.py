@@ -101,10 +101,8 @@ def test_life_cycle_is_told_in_order_with_ids_that_stay(settings: Settings) -> N
     run_due(NOW)
     run_due(NOW + timedelta(seconds=1))
     told = [row.type.removeprefix("io.serverlessworkflow.") for row in EventOut.objects.order_by("pk")]
-    assert told == [
-        "workflow.started.v1", "task.completed.v1", "task.created.v1", "task.started.v1", "task.suspended.v1",
-        "task.completed.v1", "workflow.completed.v1",
-    ]  # fmt: skip
+    of_a_task = ["task.created.v1", "task.started.v1", "task.completed.v1"]
+    assert told == ["workflow.started.v1", *of_a_task, *of_a_task, "workflow.completed.v1"]
     assert all(isinstance(row.event_id, uuid.UUID) for row in EventOut.objects.all())
     assert str(instance.uid) in (EventOut.objects.order_by("pk")[0].data or {})["name"]
 
