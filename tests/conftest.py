@@ -13,7 +13,7 @@ from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped] 
 STORIES = "tests/journeys/"
 STAGES = 2  # workers that play stories; what they need of the processors while they wait is left to the others
 # Files whose tests share what takes long to set up.
-TOGETHER = (STORIES, "tests/launcher/test_serve.py")
+TOGETHER = (STORIES, "tests/launcher/test_serve.py", "tests/verify/test_proofs.py")
 # Tests under which nothing of the product runs in the tests' own process.
 UNMEASURED = ("tests/gates/", "tests/journeys/", "tests/launcher/", "tests/sandbox/")
 # The property of a report under which figures travel to the end of the run: (messages checked, faults).
