@@ -30,8 +30,8 @@ LARGE = 500  # below this only every eighth order of messages is tried
 # The guards of the definition by the state of a session in which they count: what stands there, and what is left of it.
 GUARDS = {
     "absent": (
-        "when: $context.failure.status >= 500 or $context.failure.status == 408\n            then: giveBack",
-        "when: $context.failure.status >= 500 or $context.failure.status == 408\n            then: refuseStart",
+        '(.type | endswith("/expression"))\n            then: giveBack',
+        '(.type | endswith("/expression"))\n            then: refuseStart',
     ),
     "reserved": (
         "when: $context.session != null\n                  then: unlockHeld",

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from datetime import timedelta
 
 from fulfillment.workflow import Definition
-from tests.verify.sim_promises import LIVE, Promise
+from tests.verify.sim_promises import LIVE, STOP, Promise
 from tests.verify.sim_world import FAULTED, SCANNED, World
 
 STATIONS, SLOTS, PROMISES, WALK_INS = 2, 2, 4, 2
@@ -167,7 +167,18 @@ class History:
             if any(slot.session_id and self.world.supplier.sessions[slot.session_id].card == card for slot in slots):
                 self._scanned(card, station)
                 ended = True
-        return ended
+        return self._watch_cards() or ended
+
+    def _watch_cards(self) -> bool:
+        """What the watch sees of walk-ins at last: those that ended by themselves are ended and paid by their id."""
+        cards = {card for card, _ in self.cards}
+        for session in self.world.supplier.sessions.values():
+            over = session.started_at is not None and session.ended_at is not None and not session.paid
+            if over and session.card in cards and session.card not in self.world.in_debt:
+                place = {"cardId": session.card, "slotNumber": session.slot_number, "sessionId": session.id}
+                self.world.trigger(STOP, session.station_id, session.card, **place)
+                return True
+        return False
 
     def _judge(self) -> None:
         world, supplier = self.world, self.world.supplier

@@ -62,7 +62,7 @@ class Promise:
         """A start is asked for once more, as if nobody had seen that one is at work."""
         if self.state == "starting" and not self.twice:
             self.twice = True
-            self.ask(self, START, {"patient": True})
+            self.ask(self, START, {"patient": True, "again": True})
 
     def wish_stop(self) -> None:
         if self.state == "starting":
