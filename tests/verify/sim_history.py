@@ -175,8 +175,14 @@ class History:
         for session in self.world.supplier.sessions.values():
             over = session.started_at is not None and session.ended_at is not None and not session.paid
             if over and session.card in cards and session.card not in self.world.in_debt:
-                place = {"cardId": session.card, "slotNumber": session.slot_number, "sessionId": session.id}
-                self.world.trigger(STOP, session.station_id, session.card, **place)
+                self.world.trigger(
+                    STOP,
+                    session.station_id,
+                    session.card,
+                    cardId=session.card,
+                    slotNumber=session.slot_number,
+                    sessionId=session.id,
+                )
                 return True
         return False
 
