@@ -17,11 +17,11 @@ from functools import cache
 from typing import Any
 
 from django.conf import settings
-from django.db import InterfaceError, OperationalError, connection, transaction
+from django.db import InterfaceError, OperationalError, connection
 from django.utils import timezone
 
 from bpp import keys, registry, signing
-from bpp.models import DeliveryAttempt, OutboxMessage
+from bpp.models import OutboxMessage
 from bpp.packing import unpack
 from core.errors import DeliveryError
 from core.http import Answer, Pool
@@ -57,6 +57,30 @@ SET lease_until = now() + %(lease)s * interval '1 second', token = o.token + 1, 
 FROM taken WHERE o.id = taken.id
 RETURNING o.id, o.bap_id, o.url, o.body, o.token, o.attempts, o.deadline_at
 """
+
+# Writes nothing of a row whose lease went to another worker. One round trip: until it is over, a kill sends out again
+# what was answered already.
+RECORD = """
+WITH brought AS (
+    SELECT * FROM unnest(
+        %(id)s::bigint[], %(token)s::bigint[], %(state)s::text[], %(reason)s::text[], %(next_at)s::timestamptz[],
+        %(at)s::timestamptz[], %(wait_ms)s::integer[], %(status)s::integer[], %(outcome)s::text[], %(detail)s::text[],
+        %(response)s::text[], %(key_id)s::text[]
+    ) AS b (id, token, state, reason, next_at, at, wait_ms, status, outcome, detail, response, key_id)
+), mine AS (
+    UPDATE bpp_outboxmessage o
+    SET lease_until = NULL, state = b.state, reason = b.reason, next_at = coalesce(b.next_at, o.next_at),
+        sent_at = CASE WHEN b.state = 'sent' THEN b.at END
+    FROM brought b
+    WHERE o.id = b.id AND o.token = b.token AND o.state = 'pending'
+    RETURNING o.id
+)
+INSERT INTO bpp_deliveryattempt (message_id, at, wait_ms, status, outcome, detail, response, key_id)
+SELECT b.id, b.at, b.wait_ms, b.status, b.outcome, b.detail, b.response, b.key_id
+FROM brought b JOIN mine ON mine.id = b.id
+RETURNING message_id
+"""
+TRIED = ("wait_ms", "status", "outcome", "detail", "response", "key_id")
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +143,7 @@ def claim(full: list[str], *, limit: int) -> list[Claimed]:
     """Lease up to `limit` due callbacks, none for the buyer apps in `full`; the lease is in database time."""
     if limit <= 0:
         return []
-    with transaction.atomic(), connection.cursor() as cursor:
+    with connection.cursor() as cursor:
         cursor.execute(CLAIM, {"full": full, "each": PER_BUYER, "limit": limit, "lease": LEASE_S})
         rows = cursor.fetchall()
     return [Claimed(row[0], row[1], row[2], unpack(bytes(row[3])), row[4], row[5], row[6]) for row in rows]
@@ -128,33 +152,29 @@ def claim(full: list[str], *, limit: int) -> list[Claimed]:
 def record_all(brought: Sequence[Brought]) -> None:
     """Write what attempts brought; a worker that lost its lease in between writes nothing.
 
-    One commit for all of them: until then those answers are known to nobody, and a kill sends them out again.
+    One statement, and so one commit, for all of them: until then those answers are known to nobody, and a kill sends
+    them out again.
     """
-    if brought:
-        with transaction.atomic():
-            for row, tried, at in brought:
-                _record(row, tried, now=at)
-
-
-def _record(row: Claimed, tried: Try, *, now: datetime) -> None:
-    changes = _verdict(row, tried, now)
-    mine = OutboxMessage.objects.filter(id=row.id, token=row.token, state=OutboxMessage.State.PENDING)
-    if not mine.update(lease_until=None, **changes):
+    if not brought:
         return
-    DeliveryAttempt.objects.create(
-        message_id=row.id,
-        at=now,
-        wait_ms=tried.wait_ms,
-        status=tried.status,
-        outcome=tried.outcome,
-        detail=tried.detail,
-        response=tried.response,
-        key_id=tried.key_id,
-    )
-    if changes.get("state") != OutboxMessage.State.SENT:
-        log.warning(
-            "callback not delivered", extra={"outbox": row.id, "outcome": tried.outcome, "status": tried.status}
-        )
+    verdicts = [_verdict(row, tried, at) for row, tried, at in brought]
+    columns: dict[str, list[Any]] = {
+        "id": [row.id for row, _, _ in brought],
+        "token": [row.token for row, _, _ in brought],
+        "state": [state for state, _, _ in verdicts],
+        "reason": [reason for _, reason, _ in verdicts],
+        "next_at": [next_at for _, _, next_at in verdicts],
+        "at": [at for _, _, at in brought],
+        **{name: [getattr(tried, name) for _, tried, _ in brought] for name in TRIED},
+    }
+    with connection.cursor() as cursor:
+        cursor.execute(RECORD, columns)
+        written = {message_id for (message_id,) in cursor.fetchall()}
+    for (row, tried, _), (state, _, _) in zip(brought, verdicts, strict=True):
+        if row.id in written and state != OutboxMessage.State.SENT:
+            log.warning(
+                "callback not delivered", extra={"outbox": row.id, "outcome": tried.outcome, "status": tried.status}
+            )
 
 
 def judge(answer: Answer) -> tuple[str, str]:
@@ -201,18 +221,19 @@ def back_off_s(attempts: int) -> float:
     return step * random.uniform(0.5, 1.0)  # noqa: S311 - jitter, not a secret
 
 
-def _verdict(row: Claimed, tried: Try, now: datetime) -> dict[str, Any]:
+def _verdict(row: Claimed, tried: Try, now: datetime) -> tuple[str, str, datetime | None]:
+    """The state a callback is in after this attempt, why, and when it is tried again."""
     state = OutboxMessage.State
     if tried.outcome == "ack":
-        return {"state": state.SENT, "sent_at": now, "reason": tried.detail}
+        return state.SENT, tried.detail, None
     if tried.outcome == "expired":
-        return {"state": state.DEAD, "reason": "its time to live ran out before it could be delivered"}
+        return state.DEAD, "its time to live ran out before it could be delivered", None
     if tried.permanent:
-        return {"state": state.REFUSED, "reason": f"{tried.outcome}: {tried.detail}"[:500]}
+        return state.REFUSED, f"{tried.outcome}: {tried.detail}"[:500], None
     next_at = now + timedelta(seconds=back_off_s(row.attempts))
     if next_at > row.deadline_at:
-        return {"state": state.DEAD, "reason": f"gave up after {row.attempts} attempts: {tried.detail}"[:500]}
-    return {"next_at": next_at, "reason": tried.detail[:500]}
+        return state.DEAD, f"gave up after {row.attempts} attempts: {tried.detail}"[:500], None
+    return state.PENDING, tried.detail[:500], next_at
 
 
 def _full(flying: dict[Future[Try], Claimed]) -> list[str]:
