@@ -6,62 +6,29 @@ without an instance gets another; one that was settled without its last register
 
 from __future__ import annotations
 
-import logging
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from django.conf import settings
-from django.db import InterfaceError, OperationalError, transaction
-from django.db.models import Exists, F, OuterRef
+from django.db.models import Exists, F, OuterRef, QuerySet
 from django.utils import timezone
 
-from core.due import each_alone, lock_next
-from core.errors import DriverError
+from core.due import each_alone
 from fulfillment import states
-from fulfillment.drivers import Options, driver_for
-from fulfillment.drivers.base import Ack, MeterValue
 from fulfillment.models import WalkIn, WorkflowInstance
+from fulfillment.services.asking import UNKNOWN, Answer, Watch, reading_of, why_over
 from fulfillment.services.correcting import THROUGH_S
 from fulfillment.services.instances import STOP, ask_for_card, card_in_hand
-from fulfillment.services.running import BY_STATION, FAULT, SILENT
+from fulfillment.services.running import FAULT, SILENT
 from fulfillment.services.walk_in_readings import bill_late, record_walk_in_reading
 from fulfillment.services.walk_ins import fail, finish, follow, lock_walk_in, stop
 
-log = logging.getLogger(__name__)
-
 W = WalkIn.State
-# Longer than a call may take: another worker asks only when this one has died.
-LEASE_S = 15
-REST_S = 30
 ORPHAN_AFTER = timedelta(seconds=5)
 AT_WORK = [*WorkflowInstance.LIVE, WorkflowInstance.Status.SUSPENDED]
 
 
-@dataclass(frozen=True, slots=True)
-class Watch:
-    """A charging walk-in to ask about."""
-
-    walk_in_id: int
-    remote_id: str
-    driver: str
-
-
 def watch_walk_ins_due(now: datetime | None = None, *, limit: int = 16) -> int:
     """Ask about the walk-ins that are due; returns how many. `now` replaces the clock."""
-    for done in range(limit):
-        watch = _next(now or timezone.now())
-        if watch is None:
-            return done
-        ack, err = _ask(watch)
-        try:
-            _take_in(watch, ack, err, now=now or timezone.now())
-        except (OperationalError, InterfaceError):
-            raise
-        except Exception:
-            log.exception("an answer could not be taken in", extra={"walk_in": watch.walk_in_id})
-            rested = (now or timezone.now()) + timedelta(seconds=REST_S)
-            WalkIn.objects.filter(pk=watch.walk_in_id, next_at__isnull=False).update(next_at=rested)
-    return limit
+    return Watch(_due, lambda walk_in: walk_in.station, _take_in).ask_due(now, limit=limit)
 
 
 def adopt_walk_ins_due(now: datetime | None = None, *, limit: int = 50) -> int:
@@ -94,47 +61,25 @@ def _adopt(walk_in_id: int, now: datetime) -> bool:
     return True
 
 
-@transaction.atomic
-def _next(now: datetime) -> Watch | None:
-    due = WalkIn.objects.filter(next_at__lte=now, state=W.CHARGING).select_related("station")
-    walk_in = lock_next(due.order_by("next_at", "pk"))
-    if walk_in is None:
-        return None
-    walk_in.next_at = now + timedelta(seconds=LEASE_S)
-    walk_in.save(update_fields=["next_at"])
-    return Watch(walk_in.pk, walk_in.remote_id, walk_in.station.driver)
+def _due(now: datetime) -> QuerySet[WalkIn]:
+    return WalkIn.objects.filter(next_at__lte=now, state=W.CHARGING).select_related("station")
 
 
-def _ask(watch: Watch) -> tuple[Ack | None, DriverError | None]:
-    """The station's record of the session; never inside a transaction, whose locks a slow station would hold."""
-    options = Options(settings.EV_POWER_SUPPLIER_URL, settings.EV_POWER_SUPPLIER_TOKEN)
-    try:
-        return driver_for(watch, options).status(watch.remote_id), None
-    except DriverError as err:
-        log.warning("a station could not be asked", extra={"walk_in": watch.walk_in_id, "fault": err.text})
-        return None, err
-
-
-@transaction.atomic
-def _take_in(watch: Watch, ack: Ack | None, err: DriverError | None, *, now: datetime) -> None:
-    walk_in = lock_walk_in(watch.walk_in_id)
+def _take_in(due: WalkIn, answer: Answer, now: datetime) -> None:
+    walk_in, ack = lock_walk_in(due.pk), answer.ack
     if walk_in.state != W.CHARGING:
         return
-    if err is not None:
+    if answer.err is not None:
         _unheard(walk_in, now)
         return
     walk_in.attempts = 0
     if ack is None:
-        stop(walk_in, reason=FAULT, now=now, fault="the station knows nothing of the session any more")
+        stop(walk_in, reason=FAULT, now=now, fault=UNKNOWN)
     elif ack.over:
-        stop(walk_in, reason="vehicle full" if ack.soc_percent == 100 else BY_STATION, now=now)
-    elif ack.meter_wh is None or record_walk_in_reading(walk_in, _value(ack, now), now=now):
+        stop(walk_in, reason=why_over(ack), now=now)
+    elif ack.meter_wh is None or record_walk_in_reading(walk_in, reading_of(ack, now), now=now):
         # The reading was not believed, or there was none: the session goes on, and is looked at again.
         follow(walk_in, now=now)
-
-
-def _value(ack: Ack, now: datetime) -> MeterValue:
-    return MeterValue(at=now, energy_wh=ack.meter_wh or 0, power_w=ack.power_w, soc_percent=ack.soc_percent)
 
 
 def _unheard(walk_in: WalkIn, now: datetime) -> None:

@@ -19,7 +19,7 @@ from fulfillment import services as fulfillment
 from fulfillment.drivers import Options
 from fulfillment.drivers.workflow_http import Line
 from fulfillment.models import Session, StationEvent, WorkflowInstance
-from fulfillment.services import watching, workflows
+from fulfillment.services import asking, workflows
 from sandbox.faults import RouteFault
 from sandbox.stations import Session as Stay
 from sandbox.stations import Station as Posts
@@ -53,7 +53,7 @@ def served() -> Iterator[FakeSupplier]:
         settings.TIME_SCALE = 1.0
         # The same, only briefer.
         vars(workflows)["Line"] = partial(Line, timeout_s=PATIENCE_S)
-        vars(watching)["Options"] = partial(Options, timeout_s=PATIENCE_S)
+        vars(asking)["Options"] = partial(Options, timeout_s=PATIENCE_S)
         yield fake
 
 
