@@ -5,7 +5,8 @@ that fail before or after they are done, workers that die or come back late, slo
 definition are the product's, the supplier's rules the sandbox's; lanes, leases and the platform's part are a model. A
 quarter of the seeds is lived twice, in processes whose hashes differ, and must log the same bytes.
 Then every order of six messages about one order (T5), each also told twice, at the real services.
-SABOTAGE names a guard of the definition that is dropped: absent, reserved, locked, charging, ended, started or late.
+SABOTAGE names a guard of the definition that is dropped: absent, reserved, locked, charging, ended, started or late;
+each process then stops at the first seed that finds it out.
 """
 
 from __future__ import annotations
@@ -83,6 +84,8 @@ def _together(rig: Rig, verdict: Verdict, count: int, sabotage: str) -> None:
             pool = stack.enter_context(ProcessPoolExecutor(1, mp_context=get_context("spawn")))
             pools.append((pool, pool.submit(live, share, sabotage)))
         found = [future.result() for _, future in pools]
+        if sabotage and any(violations for violations, _, _ in found):
+            pools = []
         orders = [pool.submit(partial(_orders, verdict.seed, hand, step)) for hand, (pool, _) in enumerate(pools)]
         for violations, histories in (future.result() for future in orders):
             verdict.failures += violations
@@ -114,6 +117,8 @@ def live(seeds: list[int], sabotage: str) -> Share:
         violations += world.violations
         logs[seed] = world.digest.hexdigest()
         deeds += world.deeds
+        if sabotage and violations:
+            break
     return violations, logs, deeds
 
 

@@ -35,7 +35,7 @@ class History:
             self._cancel: 0.4,
             self._break: 1,
             self._repair: 2,
-            self._unplug: 1,
+            self._unplug: 3,
             self._scan: 3,
             self._watch: 3,
             self._darken: 0.5,
@@ -170,11 +170,14 @@ class History:
         return self._watch_cards() or ended
 
     def _watch_cards(self) -> bool:
-        """What the watch sees of walk-ins at last: those that ended by themselves are ended and paid by their id."""
-        cards = {card for card, _ in self.cards}
+        """What the watch sees of walk-ins at last: those that ended by themselves are ended and paid by their id.
+
+        It watches those that were told to charge; what was never, a start that failed must have given back and paid.
+        """
+        cards = {card for card, _ in self.cards} - self.world.in_debt
         for session in self.world.supplier.sessions.values():
-            over = session.started_at is not None and session.ended_at is not None and not session.paid
-            if over and session.card in cards and session.card not in self.world.in_debt:
+            over = session.ended_at is not None and not session.paid and session.id in self.world.flowing
+            if over and session.card in cards:
                 self.world.trigger(
                     STOP,
                     session.station_id,
@@ -212,9 +215,6 @@ class History:
                     world.wrong(
                         f"slot {slot.number} of {station.id} is left {slot.status} for {holder and holder.card}"
                     )
-        for run in world.runs:
-            if run.live:
-                world.wrong(f"run {run.number} of {run.trigger} is left {run.status}")
 
     def _judge_promise(self, promise: Promise) -> None:
         world = self.world

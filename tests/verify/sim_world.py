@@ -99,6 +99,7 @@ class World:
         self.dark_until = NOON
         self.told: dict[str, tuple[str, Any]] = {}
         self.in_debt: set[str] = set()
+        self.flowing: set[str] = set()  # sessions of which the platform was told that energy flows
 
     # The log
 
@@ -218,7 +219,9 @@ class World:
                 self.wrong(f"event {event['id']} of {event['type']} tells two things")
             if event["type"] == f"{ASKS}payment-due.v1":
                 self.in_debt.add(run.card)
-            run.flowed = run.flowed or event["type"] == f"{ASKS}energy-flows.v1"
+            if event["type"] == f"{ASKS}energy-flows.v1":
+                run.flowed = True
+                self.flowing.add(event["data"]["session"]["id"])
             if run.promise is not None and event["type"].startswith(ASKS):
                 run.promise.hear(event)
 

@@ -21,9 +21,11 @@ S = Session.State
 
 def unresolved(session: Session, now: datetime) -> str:
     """What has been unknown of a session for too long without a flag, in words; empty where nothing is."""
+    charges = session.state in {S.CHARGING, S.PAUSED}
     waits = session.state in {S.STARTING, S.ENDING}
-    if waits and session.asked_at is not None and now - session.asked_at > UNKNOWN_FOR + SLACK:
-        return f"session {session.pk} is {session.state} since {session.asked_at.isoformat()}"
+    since = (session.read_at or session.started_at) if charges else session.asked_at if waits else None
+    if since is not None and now - since > UNKNOWN_FOR + SLACK:
+        return f"session {session.pk} is {session.state} and unheard of since {since.isoformat()}"
     return ""
 
 
