@@ -17,14 +17,9 @@ from orders.models import Order, Quote
 from tests.admin.tenants import Tenant, make_tenant
 
 pytestmark = pytest.mark.django_db
-# Coverage is measured with the first; the same pages for the others would take twice as long for nothing.
-PAYLOADS = [
-    "<script>alert(1)</script>",
-    pytest.param('"><img src=x onerror=alert(1)>', marks=pytest.mark.no_cover),
-    pytest.param("{{7*7}}", marks=pytest.mark.no_cover),
-    pytest.param("'-alert(1)-'", marks=pytest.mark.no_cover),
-    pytest.param("</pre><svg/onload=alert(1)>", marks=pytest.mark.no_cover),
-]
+# One text of all of them, so that every page is rendered once.
+HOSTILE = "</pre><script>a()</script>\"><img src=x onerror=a()>{{7*7}}'-a()-'<svg/onload=a()>"
+LIVE = ("<script>a()", "<img src=x", "<svg/onload")
 
 
 @pytest.fixture
@@ -59,19 +54,18 @@ def test_every_page_opens_for_the_platform(root: User, ours: Tenant, client: Cli
         assert client.get(reverse(f"admin:{name}_change", args=[row.pk])).status_code == 200
 
 
-@pytest.mark.parametrize("payload", PAYLOADS)
-def test_hostile_texts_are_shown_as_text(payload: str, root: User, ours: Tenant, client: Client) -> None:
-    Operator.objects.update(name=payload, summary=payload)
-    Station.objects.update(name=payload, address=payload, city=payload)
-    Evse.objects.update(label=payload)
-    Tariff.objects.update(name=payload)
-    body = payload.encode()
+def test_hostile_texts_are_shown_as_text(root: User, ours: Tenant, client: Client) -> None:
+    Operator.objects.update(name=HOSTILE, summary=HOSTILE)
+    Station.objects.update(name=HOSTILE, address=HOSTILE, city=HOSTILE)
+    Evse.objects.update(label=HOSTILE)
+    Tariff.objects.update(name=HOSTILE)
+    body = HOSTILE.encode()
     type(ours.inbox).objects.update(
-        raw=body, reason=payload, message_id=payload, verdicts=[{"path": payload, "seen": payload, "note": payload}],
-        signer={"subscriber_id": payload, "key_id": payload}, authorization=payload,
+        raw=body, reason=HOSTILE, message_id=HOSTILE, verdicts=[{"path": HOSTILE, "seen": HOSTILE, "note": HOSTILE}],
+        signer={"subscriber_id": HOSTILE, "key_id": HOSTILE}, authorization=HOSTILE,
     )  # fmt: skip
-    OutboxMessage.objects.update(body=body, reason=payload, url=payload)
-    type(ours.ticket).objects.update(subject=payload, notes=payload)
+    OutboxMessage.objects.update(body=body, reason=HOSTILE, url=HOSTILE)
+    type(ours.ticket).objects.update(subject=HOSTILE, notes=HOSTILE)
     pages = [*changelists(), reverse("admin:index"), reverse("messages-list")]
     pages.append(reverse("messages-detail", args=[ours.order.transaction_id]))
     pages += [reverse(f"admin:{row._meta.app_label}_{row._meta.model_name}_change", args=[row.pk]) for row in ours.rows]
@@ -79,8 +73,10 @@ def test_hostile_texts_are_shown_as_text(payload: str, root: User, ours: Tenant,
         answer = client.get(address)
         assert answer.status_code == 200, address
         shown = answer.content.decode()
-        for live in ("<script>alert(1)", "<img src=x", "<svg/onload"):
-            assert live not in shown, address
+        for live in LIVE:
+            assert live not in shown, (address, live)
+        if "svg/onload" in shown:
+            assert "{{7*7}}" in shown, address
 
 
 def test_half_filled_rows_do_not_break_a_page(root: User, client: Client, now: datetime) -> None:
