@@ -17,6 +17,7 @@ from django.db.models import Q
 
 from catalog.models import Operator
 from core.errors import Invalid, NotAllowed, NotFound
+from core.live import announce_on_commit
 from orders.models import Order
 from support.models import Rating, Ticket
 
@@ -285,6 +286,7 @@ def _ticket(order: Order, subject: str, *, phone: str, email: str, now: datetime
         reply_due_at=now + timedelta(seconds=settings.SUPPORT_REPLY_S),
     )
     Ticket.objects.bulk_create([fresh], ignore_conflicts=True)
+    announce_on_commit([order.pk])
     return Ticket.objects.select_for_update(no_key=True, of=("self",)).get(
         order=order, subject=subject, state=Ticket.State.OPEN
     )
@@ -304,6 +306,8 @@ def _locked(ticket_id: int) -> Ticket:
 def _noted(ticket: Ticket, text: str, *, now: datetime, actor: str) -> Ticket:
     ticket.notes = f"{ticket.notes}{now:%Y-%m-%d %H:%M} UTC {actor}: {text.strip()}\n"
     ticket.save(update_fields=["notes"])
+    if ticket.order_id is not None:
+        announce_on_commit([ticket.order_id])
     return ticket
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from core.live import announce_on_commit
 from fulfillment.drivers.base import MeterValue
 from fulfillment.models import Reading, Session
 
@@ -19,3 +20,4 @@ def keep_reading(session: Session, value: MeterValue, *, reason: str) -> None:
         accepted=not reason,
         reason=reason[:200],
     )
+    announce_on_commit([session.order_id])

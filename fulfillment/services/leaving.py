@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 
 from catalog.models import Evse
+from core.live import announce_on_commit
 from core.nudges import nudge_on_commit
 from fulfillment.models import Session
 from fulfillment.selectors import meter_points
@@ -62,6 +63,7 @@ def _note(order_id: int, status: str, *, at: datetime, now: datetime) -> None:
     else:
         session.standing_at = None
     session.save(update_fields=["standing_at", "left_at"])
+    announce_on_commit([order_id])
     if session.left_at is not None:
         _bill(order, session, now)
 

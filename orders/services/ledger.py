@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from core.errors import NotAllowed, NotFound
+from core.live import announce_on_commit
 from orders.models import Order, OrderEvent, Quote
 from orders.pricing import Price
 from orders.services.overlaying import return_coupons
@@ -63,6 +64,7 @@ def record(
     order.save(update_fields=["state", "fulfillment", "last_event", "updated_at", *saved])
     if order.state in UNUSED and before[0] not in UNUSED:
         return_coupons(order, now=now)
+    announce_on_commit([order.pk])
     return OrderEvent.objects.create(
         order=order,
         number=order.last_event,
