@@ -1,6 +1,6 @@
-"""Which part of the process answers an HTTP request: the Beckn door under our subscriber URL, else Django.
+"""Which part of the process answers: the Beckn door under our subscriber URL, the hub for streams, else Django.
 
-Django knows no lifespan, so the door's writer and the storefront are started and stopped here.
+Django knows no lifespan, so the door's writer, the storefront and the hub are started and stopped here.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ import asyncio
 import gc
 import logging
 import os
+import resource
 from collections.abc import Coroutine
 from datetime import UTC, datetime
 from typing import Any
@@ -32,11 +33,15 @@ from django.db import connections  # noqa: E402
 from bpp import layer2, outbox, storefront, tasks  # noqa: E402
 from bpp.door import ACTIONS, CHALLENGE, Accepted, Door  # noqa: E402
 from bpp.guard import Receive, Scope, Send  # noqa: E402
+from bpp.heads import DRAIN  # noqa: E402
+from bpp.live import Hub  # noqa: E402
+from bpp.refusals import RETRY_AFTER_S, respond  # noqa: E402
 from bpp.storing import Writer, conninfo  # noqa: E402
 
 log = logging.getLogger(__name__)
 
 MOST_REPEATS = 10_000
+MOST_REQUESTS = 1000  # at work in Django at a time; streams have a limit of their own
 
 
 class Wakener:
@@ -74,14 +79,18 @@ class Front:
         self._wakener = Wakener()
         self._work: set[asyncio.Task[Any]] = set()
         self._repeated: dict[int, None] = {}
+        self._requests = 0
+        self._hub = Hub(self._ask_django)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
+            # What the server hands to its connections, so that they can tell when it begins to stop.
+            scope.get("state", {})[DRAIN] = self._hub.drain
             await self._live(receive, send)
             return
         action = self._action(scope)
         if action is None:
-            await django_application(scope, receive, send)  # type: ignore[arg-type]  # asgiref's own narrower types
+            await (self._hub if self._hub.serves(scope) else self._ask_django)(scope, receive, send)
             return
         if self.door is None:
             await self.start()
@@ -95,6 +104,7 @@ class Front:
         await self._writer.start()
         self._store = storefront.Storefront(self._writer)
         await self._store.start()
+        _allow_files(settings.LIVE_STREAMS_MAX + 2 * MOST_REQUESTS)
         # What stands now stays: the collector need not look at it again, nor so often (a fifth of a search's cost).
         gc.collect()
         gc.freeze()
@@ -102,6 +112,7 @@ class Front:
 
     async def stop(self) -> None:
         """Finish what was acknowledged, as far as it is ours, and let go."""
+        await self._hub.stop()
         if self._work:
             await asyncio.wait(self._work, timeout=10)
         if self._store is not None:
@@ -110,6 +121,16 @@ class Front:
             await self._writer.stop()
         if self.door is not None:
             self.door.close()
+
+    async def _ask_django(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if self._requests >= MOST_REQUESTS:
+            await respond(send, 503, b"{}", ((b"retry-after", b"%d" % RETRY_AFTER_S),))
+            return
+        self._requests += 1
+        try:
+            await django_application(scope, receive, send)  # type: ignore[arg-type]  # asgiref's own narrower types
+        finally:
+            self._requests -= 1
 
     def _action(self, scope: Scope) -> str | None:
         """The action a request is for, or None where it is Django's."""
@@ -165,6 +186,16 @@ class Front:
         self._work.discard(task)
         if not task.cancelled() and task.exception() is not None:
             log.error("work after an acknowledgement failed; the sweep will repeat it", exc_info=task.exception())
+
+
+def _allow_files(most: int) -> None:
+    """Each open stream is an open file: let the process have so many, as far as it may decide so itself."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = most if hard == resource.RLIM_INFINITY else min(most, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+    if wanted < most:
+        log.warning("fewer streams can be open than LIVE_STREAMS_MAX says: raise the limit of open files")
 
 
 def _repeat_answer(inbox_id: int) -> int:

@@ -1,4 +1,4 @@
-"""How large and how slow may the head of an HTTP request be?
+"""How large and how slow may the head of an HTTP request be, and who hears that the server stops?
 
 uvicorn's httptools protocol gathers header lines without any limit and waits for them for ever, before the application
 hears of the request (https://github.com/Kludex/uvicorn/issues/157). The server is therefore started with
@@ -16,6 +16,8 @@ from bpp.corked import Corked
 
 MOST_BYTES: Final = 65_536
 HEAD_S: Final = 10.0
+DRAIN: Final = "drain"
+TRANSPORT: Final = "voltbazaar.transport"
 
 
 class BoundedHttp(HttpToolsProtocol):
@@ -51,10 +53,19 @@ class BoundedHttp(HttpToolsProtocol):
         self._in_head, self._head_bytes = False, 0
         self._head_is_here()
         super().on_headers_complete()
+        # How much may wait to be sent, and whether it is given up, the hub decides for its streams by itself.
+        self.scope["extensions"] = {TRANSPORT: {"transport": self.transport}}
 
     def on_message_complete(self) -> None:
         self._in_head, self._head_bytes, self._message_ended = True, 0, True
         super().on_message_complete()
+
+    def shutdown(self) -> None:
+        """The server begins to stop: streams do not end by themselves, and uvicorn would wait for them."""
+        super().shutdown()
+        drain = self.app_state.get(DRAIN)
+        if drain is not None:
+            drain()
 
     def _await_head(self) -> None:
         self._too_late = self.loop.call_later(HEAD_S, self._give_up)

@@ -244,6 +244,9 @@ MAX_SESSION_S = env_int("MAX_SESSION_S", 86_400)
 BOOK_AHEAD_DAYS = env_int("BOOK_AHEAD_DAYS", 30)
 CANCELLATION_REASONS_STRICT = env_bool("CANCELLATION_REASONS_STRICT", default=False)
 TRACK_LINK_DAYS = env_int("TRACK_LINK_DAYS", 30)
+# Open pages that a web process keeps up to date at a time, and those from one address: many phones may share one.
+LIVE_STREAMS_MAX = env_int("LIVE_STREAMS_MAX", 5000)
+LIVE_STREAMS_PER_ADDRESS = env_int("LIVE_STREAMS_PER_ADDRESS", 200)
 # Whether the network lets a buyer app declare that its customer agreed to the terms, without our form
 TERMS_DECLARED_CONSENT = env_bool("TERMS_DECLARED_CONSENT", default=False)
 

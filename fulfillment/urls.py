@@ -7,7 +7,6 @@ from fulfillment import api, views
 urlpatterns = [
     path("events", api.EventsView.as_view(), name="events"),
     path("track/<str:token>.json", views.track_json, name="track-json"),
-    path("track/<str:token>/events", views.track_events, name="track-events"),
     path("track/<str:token>/papers/<int:place>.pdf", views.track_paper, name="track-paper"),
     path("track/<str:token>", views.track, name="track"),
 ]

@@ -108,6 +108,8 @@ def web_command(group: Group, *, host: str, port: int) -> list[str | Path]:
     """Only behind a proxy of ours may a header name the caller's address."""
     proxy = "--proxy-headers" if environ.is_on(group.env, "BEHIND_PROXY") else "--no-proxy-headers"
     workers = str(_number(group.env, "WEB_WORKERS", 1))
+    # Streams are counted, and limited, by the process itself.
+    most = str(1000 + _number(group.env, "LIVE_STREAMS_MAX", 5000))
     return [
         *(
             group.venv.python,
@@ -127,7 +129,7 @@ def web_command(group: Group, *, host: str, port: int) -> list[str | Path]:
             "--http",
             "bpp.heads:BoundedHttp",
             "--limit-concurrency",
-            "1000",
+            most,
             # Longer than clients and proxies keep theirs: who closes first must not be us, or a request is lost.
             "--timeout-keep-alive",
             "75",

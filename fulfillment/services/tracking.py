@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from collections.abc import Collection
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -135,6 +136,13 @@ def tracked_order(token: str, now: datetime) -> int | None:
         return None
     link = TrackLink.objects.filter(token_hash=_hash(token), revoked_at__isnull=True, expires_at__gt=now)
     return link.values_list("order_id", flat=True).first()
+
+
+def tracked_orders(tokens: Collection[str], now: datetime) -> dict[str, int]:
+    """The same for many tokens at once: those that open an order, each with its id."""
+    hashed = {_hash(token): token for token in tokens if SHORTEST_TOKEN <= len(token) <= LONGEST_TOKEN}
+    links = TrackLink.objects.filter(token_hash__in=hashed, revoked_at__isnull=True, expires_at__gt=now)
+    return {hashed[found]: order_id for found, order_id in links.values_list("token_hash", "order_id")}
 
 
 def snapshot(order_id: int, now: datetime) -> Snapshot:

@@ -24,7 +24,7 @@ OURS = [2**60 + 1, 2**60 + 2]  # the channel is heard by all who use this Redis:
 def heard() -> Iterator[Any]:
     """Gives the lists of ours that came over the channel."""
     redis = Redis.from_url(django_settings.REDIS_URL)
-    ear = redis.pubsub(ignore_subscribe_messages=False)
+    ear = redis.pubsub()  # type: ignore[no-untyped-call]  # redis gives it no types
     ear.subscribe(CHANNEL)
     assert ear.get_message(timeout=5)["type"] == "subscribe"
 
@@ -55,9 +55,9 @@ def test_news_are_told_after_the_commit_and_not_without_one(heard: Any) -> None:
         announce_on_commit(OURS)
         assert heard() == []
     assert heard() == [OURS]
-    with pytest.raises(ZeroDivisionError), transaction.atomic():
+    with transaction.atomic():
         announce_on_commit(OURS)
-        _ = 1 / 0
+        transaction.set_rollback(True)
     assert heard() == []
 
 

@@ -2,21 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import json
-from collections.abc import Iterator
-from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
 import pytest
-from asgiref.sync import sync_to_async
 from django.contrib.staticfiles import finders
-from django.core.asgi import get_asgi_application
-from django.db import connections
-from django.test import AsyncClient
 from django.utils import timezone
 
 from fulfillment import services as fulfillment
@@ -151,102 +143,3 @@ def test_order_without_a_session_can_be_tracked() -> None:
     session = waiting_session()
     Session.objects.filter(pk=session.pk).delete()
     assert snapshot(session.order_id, NOW).state == "waiting"
-
-
-@pytest.mark.django_db(transaction=True)
-async def test_stream_sends_the_snapshot_and_ends_with_the_receipt() -> None:
-    def ended() -> str:
-        with_order = waiting_session()
-        Session.objects.filter(pk=with_order.pk).update(state="ended", meter_start_wh=0, meter_stop_wh=0, ended_at=NOW)
-        return fulfillment.open_link(with_order.order_id, timezone.now())
-
-    token = await sync_to_async(ended)()
-    answer: Any = await AsyncClient().get(f"{BASE}/{token}/events")
-    text = "".join([part.decode() async for part in answer.streaming_content])
-    assert answer["Content-Type"] == "text/event-stream"
-    data = json.loads(text.split("data: ")[1].split("\n")[0])
-    assert data["state"] == "ended"
-    assert (await AsyncClient().get(f"{BASE}/unknown/events")).status_code == 404
-
-
-@pytest.fixture
-def one_connection(transactional_db: None) -> Iterator[None]:
-    """The database through a pool of a single connection, as a web process has its pool of a few."""
-    chosen = connections["default"].settings_dict
-    kept = chosen["CONN_MAX_AGE"]
-    connections.close_all()
-    chosen["CONN_MAX_AGE"] = 0
-    chosen["OPTIONS"]["pool"] = {"min_size": 1, "max_size": 1, "timeout": 2.0}
-    try:
-        yield
-    finally:
-        connections.close_all()
-        connections["default"].close_pool()  # type: ignore[attr-defined]  # PostgreSQL's own
-        del chosen["OPTIONS"]["pool"]
-        chosen["CONN_MAX_AGE"] = kept
-
-
-class Asked:
-    """One request to the whole application, in a thread of its own as under a server; open until `leave`."""
-
-    def __init__(self, path: str) -> None:
-        self._scope = {
-            "type": "http",
-            "method": "GET",
-            "path": path,
-            "query_string": b"",
-            "headers": [(b"host", b"testserver")],
-        }
-        self._gone, self._said = asyncio.Event(), asyncio.Event()
-        self._asked = False
-        self.status, self.text = 0, ""
-        application: Any = get_asgi_application()
-        self._task = asyncio.create_task(application(self._scope, self._receive, self._send))
-
-    async def said(self, text: str) -> None:
-        """Wait until the answer holds `text`. Raises TimeoutError, or what the application raised."""
-        async with asyncio.timeout(10):
-            while text not in self.text:
-                assert not self._task.done(), (self.status, self._task)
-                self._said.clear()
-                await self._said.wait()
-
-    async def leave(self) -> None:
-        self._gone.set()
-        with suppress(asyncio.CancelledError):
-            await self._task
-
-    async def _receive(self) -> dict[str, Any]:
-        if not self._asked:
-            self._asked = True
-            return {"type": "http.request", "body": b"", "more_body": False}
-        await self._gone.wait()
-        return {"type": "http.disconnect"}
-
-    async def _send(self, event: dict[str, Any]) -> None:
-        self.status = event.get("status", self.status)
-        self.text += event.get("body", b"").decode()
-        self._said.set()
-
-
-def tracked() -> str:
-    """The link of an order whose session waits; the connection it took is given back."""
-    try:
-        return fulfillment.open_link(waiting_session().order_id, timezone.now())
-    finally:
-        connections.close_all()
-
-
-async def test_open_streams_keep_no_connection_from_the_pages(one_connection: None) -> None:
-    token = await asyncio.to_thread(tracked)
-    asked = [Asked(f"{BASE}/{token}/events") for _ in range(2)]
-    try:
-        for stream in asked:
-            await stream.said("event: snapshot")
-        page = Asked(f"{BASE}/{token}.json")
-        asked.append(page)
-        await page.said('"state"')
-        assert page.status == 200
-    finally:
-        for each in asked:
-            await each.leave()

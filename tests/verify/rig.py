@@ -205,7 +205,7 @@ class Rig:
             "web": [
                 *(sys.executable, "-m", "uvicorn", web, "--host", "127.0.0.1"),
                 *("--port", str(self.port), "--loop", "uvloop", "--http", "bpp.heads:BoundedHttp", "--no-access-log"),
-                *("--limit-concurrency", "1000", "--timeout-keep-alive", "75", "--log-level", "warning"),
+                *("--limit-concurrency", "6000", "--timeout-keep-alive", "75", "--log-level", "warning"),
             ],
             "worker": [*worker, "--hostname", "worker@verify"],
             "worker-1": [*worker, "--hostname", "worker-1@verify"],
