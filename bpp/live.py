@@ -223,7 +223,7 @@ class Hub:
         """Find what no announcement told, and what time alone changed."""
         await asyncio.sleep(SWEEP_EVERY_S)
         if self._pictures is not None and (watched := self._pictures.watched):
-            self._pictures.compare(await self._apart(news.order_versions, watched))
+            self._pictures.compare(await self._apart(news.order_stands, watched))
             self._pictures.age()
 
     async def _look(self) -> None:

@@ -17,7 +17,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
 from core.live import CHANNEL
-from fulfillment.services.following import versions
+from fulfillment.services.following import Stand, stands
 
 log = logging.getLogger(__name__)
 
@@ -112,10 +112,10 @@ def _ids(data: bytes) -> list[int]:
     return [each for each in found if isinstance(each, int)] if isinstance(found, list) else []
 
 
-def order_versions(order_ids: list[int]) -> dict[int, str]:
-    """`following.versions` in a thread that keeps no connection."""
+def order_stands(order_ids: list[int]) -> dict[int, Stand]:
+    """`following.stands` in a thread that keeps no connection."""
     try:
-        return versions(order_ids)
+        return stands(order_ids)
     finally:
         connections.close_all()
 

@@ -23,12 +23,14 @@ from django.utils import timezone
 from prometheus_client import Counter
 
 from bpp.streams import Stream
-from fulfillment.services.following import Picture, picture, versions
+from fulfillment.services.following import Picture, Stand, picture, stands
 
 log = logging.getLogger(__name__)
 
 MAKERS: Final = 2
-MOST_AT_ONCE: Final = 10
+MOST_AT_ONCE: Final = 5
+# A thread rests as long as it was at work: the door and the pages of the same process need their share.
+REST: Final = 1.0
 SOONEST_S: Final = 0.5
 FRESH_S: Final = 1.0
 AGES_S: Final = 16.0
@@ -104,11 +106,11 @@ class Pictures:
             if (topic := self._topics.get(order_id)) is not None:
                 self._want(topic)
 
-    def compare(self, versions: dict[int, str]) -> None:
+    def compare(self, found: dict[int, Stand]) -> None:
         """There is news of those whose version is another than that of their picture."""
-        for order_id, version in versions.items():
+        for order_id, stand in found.items():
             topic = self._topics.get(order_id)
-            if topic is not None and topic.made is not None and topic.made.version != version:
+            if topic is not None and topic.made is not None and topic.made.version != stand.version:
                 self._want(topic)
 
     def age(self) -> None:
@@ -129,8 +131,10 @@ class Pictures:
                 topic.wanted, topic.making = False, True
             began_s = time.monotonic()
             made = await self._made([topic.order_id for topic in taken])
+            spent_s = time.monotonic() - began_s
             for topic in taken:
                 self._show(topic, made.get(topic.order_id), began_s)
+            await asyncio.sleep(spent_s * REST)
 
     async def _made(self, order_ids: list[int]) -> dict[int, Made]:
         try:
@@ -187,10 +191,9 @@ def _make_all(order_ids: list[int]) -> dict[int, Made]:
     found = {}
     try:
         # Read before the picture is made: what changes in between leads to another look.
-        known = versions(order_ids)
-        for order_id in order_ids:
+        for order_id, stand in stands(order_ids).items():
             try:
-                found[order_id] = _ready_made(picture(order_id, timezone.now()), known.get(order_id, ""))
+                found[order_id] = _ready_made(picture(order_id, stand, timezone.now()), stand.version)
             except DatabaseError:
                 raise
             except ObjectDoesNotExist:

@@ -9,15 +9,15 @@ from typing import Any
 
 from django.db import connection
 
-from fulfillment.models import Session
-from fulfillment.services.leaving import still_stands
 from fulfillment.services.tracking import snapshot
-from orders.models import Order
 
 # A row's xmin is the transaction that wrote it last: it tells a change whatever columns it was in.
-_VERSIONS = """
-SELECT o.id, concat_ws('.', o.xmin, s.xmin, e.xmin, q.xmin, p.xmin,
-    (SELECT max(r.xmin::text::bigint) FROM orders_refund r WHERE r.order_id = o.id))
+_STANDS = """
+SELECT o.id,
+    concat_ws('.', o.xmin, s.xmin, e.xmin, q.xmin, p.xmin,
+        (SELECT max(r.xmin::text::bigint) FROM orders_refund r WHERE r.order_id = o.id)),
+    floor(extract(epoch FROM greatest(o.updated_at, s.updated_at, s.read_at, s.ended_at, s.left_at)) * 1000)::bigint,
+    coalesce(s.state = 'ended' AND s.standing_at IS NOT NULL AND s.left_at IS NULL, false)
 FROM orders_order o
 LEFT JOIN fulfillment_session s ON s.order_id = o.id
 LEFT JOIN catalog_evse e ON e.id = s.evse_id
@@ -25,6 +25,18 @@ LEFT JOIN orders_quote q ON q.order_id = o.id AND q.current
 LEFT JOIN orders_payment p ON p.order_id = o.id
 WHERE o.id = ANY(%s)
 """
+
+
+@dataclass(frozen=True, slots=True)
+class Stand:
+    """How far an order is: `version` changes with all that its page shows, `newest_ms` is when it last did.
+
+    `standing` where the vehicle is still there although its charging has ended.
+    """
+
+    version: str
+    newest_ms: int
+    standing: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,32 +52,22 @@ class Picture:
     over: bool
 
 
-def picture(order_id: int, now: datetime) -> Picture:
-    """What an order's live page shows now. Raises Order.DoesNotExist."""
-    session = Session.objects.filter(order_id=order_id).first()
-    seen = snapshot(order_id, now)
-    shown = seen.as_dict()
-    standing = session is not None and still_stands(session)
-    return Picture(
-        seq=shown.get("seq") or _newest_ms(order_id, session),
-        shown=shown,
-        live=seen.live or standing,
-        over=bool(seen.lines) and not standing,
-    )
-
-
-def versions(order_ids: Collection[int]) -> dict[int, str]:
-    """A text for each of the orders that changes whenever something their pages show does; one statement."""
+def stands(order_ids: Collection[int]) -> dict[int, Stand]:
+    """How far each of these orders is, by its id; one statement however many they are."""
     if not order_ids:
         return {}
     with connection.cursor() as cursor:
-        cursor.execute(_VERSIONS, [list(order_ids)])
-        return dict(cursor.fetchall())
+        cursor.execute(_STANDS, [list(order_ids)])
+        return {order_id: Stand(*rest) for order_id, *rest in cursor.fetchall()}
 
 
-def _newest_ms(order_id: int, session: Session | None) -> int:
-    """When the newest of what the page shows became so."""
-    moments = [Order.objects.values_list("updated_at", flat=True).get(pk=order_id)]
-    if session is not None:
-        moments += [at for at in (session.updated_at, session.read_at, session.ended_at, session.left_at) if at]
-    return max(int(at.timestamp() * 1000) for at in moments)
+def picture(order_id: int, stand: Stand, now: datetime) -> Picture:
+    """What an order's live page shows now; `stand` was read before. Raises Order.DoesNotExist."""
+    seen = snapshot(order_id, now)
+    shown = seen.as_dict()
+    return Picture(
+        seq=shown.get("seq") or stand.newest_ms,
+        shown=shown,
+        live=seen.live or stand.standing,
+        over=bool(seen.lines) and not stand.standing,
+    )
