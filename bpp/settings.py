@@ -296,6 +296,12 @@ EV_POWER_SUPPLIER_TOKEN = env("EV_POWER_SUPPLIER_TOKEN")
 EVENTS_TOKEN = env("EVENTS_TOKEN")
 EVENTS_SINK_URL = env("EVENTS_SINK_URL")
 WORKFLOW_LIFECYCLE_EVENTS = env_bool("WORKFLOW_LIFECYCLE_EVENTS", default=True)
+# Readings of closed sessions are rolled up after this, when no link to their live page is left.
+READINGS_KEPT_DAYS = env_int("READINGS_KEPT_DAYS", 90)
+if READINGS_KEPT_DAYS < TRACK_LINK_DAYS:
+    raise ImproperlyConfigured(
+        f"READINGS_KEPT_DAYS is {READINGS_KEPT_DAYS}; write at least TRACK_LINK_DAYS, {TRACK_LINK_DAYS}"
+    )
 # Simulated stations charge this much faster than real ones; what a meter can believably show follows it.
 TIME_SCALE = float(env("TIME_SCALE", "1"))
 

@@ -10,7 +10,7 @@ from typing import Any
 from django.db.models import Aggregate, Count, DurationField, F, Q, QuerySet
 
 from fulfillment.metering import Register
-from fulfillment.models import Reading, Session, TaskRun
+from fulfillment.models import Reading, ReadingRollup, Session, TaskRun
 from orders.pricing import MeterPoint
 
 ENDED = Q(state__in=[TaskRun.State.COMPLETED, TaskRun.State.FAULTED])
@@ -42,15 +42,19 @@ class Percentile(Aggregate):
 
 
 def meter_points(session: Session) -> list[MeterPoint]:
-    """The believed readings of a session in order of time; energy in Wh since its begin, none before it is known."""
+    """The believed readings of a session in order of time; energy in Wh since its begin, none before it is known.
+
+    Of readings that were rolled up, the last of each minute.
+    """
     first_wh = session.meter_start_wh
     if first_wh is None:
         return []
     rows = Reading.objects.filter(session=session, accepted=True).order_by("at")
-    return [
-        MeterPoint(at, energy_wh - first_wh, current_a)
-        for at, energy_wh, current_a in rows.values_list("at", "energy_wh", "current_a")
-    ]
+    points = list(rows.values_list("at", "energy_wh", "current_a"))
+    if session.rolled_up_at is not None:
+        minutes = ReadingRollup.objects.filter(session=session, span=ReadingRollup.Span.MINUTE, samples__gt=0)
+        points = sorted([*minutes.values_list("last_at", "energy_wh", "current_a"), *points])
+    return [MeterPoint(at, energy_wh - first_wh, current_a) for at, energy_wh, current_a in points]
 
 
 def newest_register(session: Session) -> Register | None:

@@ -3,7 +3,7 @@
 from fulfillment.models.cards import UID_FORM, Card, CardAccount, CardEntry, WalkIn, WalkInReading
 from fulfillment.models.events import RECOVERED, EventOut, StationEvent
 from fulfillment.models.outages import Outage
-from fulfillment.models.sessions import Reading, Session, TrackLink
+from fulfillment.models.sessions import Reading, ReadingRollup, Session, TrackLink
 from fulfillment.models.workflows import TaskRun, WorkflowDefinition, WorkflowInstance
 
 __all__ = [
@@ -15,6 +15,7 @@ __all__ = [
     "EventOut",
     "Outage",
     "Reading",
+    "ReadingRollup",
     "Session",
     "StationEvent",
     "TaskRun",

@@ -170,7 +170,8 @@ class WalkInReading(models.Model):
 
     class Meta:
         constraints = [
-            models.UniqueConstraint(fields=["walk_in", "at"], condition=Q(accepted=True), name="walk_in_reading_once")
+            models.UniqueConstraint(fields=["walk_in", "at"], condition=Q(accepted=True), name="walk_in_reading_once"),
+            models.UniqueConstraint(fields=["walk_in", "at", "energy_wh"], name="walk_in_reading_told_once"),
         ]
 
     def __str__(self) -> str:

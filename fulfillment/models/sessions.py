@@ -63,6 +63,9 @@ class Session(models.Model):
     asked_at = models.DateTimeField(null=True, blank=True, help_text="When the present wish came up; deadlines count.")
     progress_at = models.DateTimeField(null=True, blank=True, help_text="When the buyer app was last told progress.")
     attempts = models.IntegerField(default=0)
+    rolled_up_at = models.DateTimeField(
+        null=True, blank=True, editable=False, help_text="When its readings gave way to their rollups."
+    )
     created_at = models.DateTimeField(db_default=Now())
     updated_at = models.DateTimeField(db_default=Now())
 
@@ -94,6 +97,8 @@ class Session(models.Model):
                 condition=Q(state__in=["starting", "ending"]) | Q(release_owed=True),
             ),
             models.Index(fields=["card"], name="session_card"),
+            models.Index(fields=["remote_id"], name="session_remote", condition=~Q(remote_id="")),
+            models.Index(fields=["ended_at"], name="session_unrolled", condition=Q(rolled_up_at__isnull=True)),
             models.Index(fields=["updated_at"], name="session_provisional", condition=Q(provisional=True)),
             models.Index(
                 fields=["evse"], name="session_standing", condition=Q(standing_at__isnull=False, left_at__isnull=True)
@@ -127,12 +132,49 @@ class Reading(models.Model):
 
     class Meta:
         constraints = [
-            models.UniqueConstraint(fields=["session", "at"], condition=Q(accepted=True), name="reading_once")
+            models.UniqueConstraint(fields=["session", "at"], condition=Q(accepted=True), name="reading_once"),
+            models.UniqueConstraint(fields=["session", "at", "energy_wh"], name="reading_told_once"),
         ]
-        indexes = [models.Index(fields=["session", "at"], name="reading_at")]
 
     def __str__(self) -> str:
         return f"{self.at:%H:%M:%S} {self.energy_wh} Wh"
+
+
+class ReadingRollup(models.Model):
+    """What the readings of a session showed in a minute or an hour; it stays when they are deleted for their age.
+
+    `samples` are the believed readings and `refused` the others; the figures are of the believed ones, the register,
+    the current and the state of charge those of the last one, which was at `last_at`.
+    """
+
+    class Span(models.TextChoices):
+        MINUTE = "minute", "Minute"
+        HOUR = "hour", "Hour"
+
+    session = models.ForeignKey(Session, on_delete=models.CASCADE, related_name="rollups")
+    span = models.CharField(max_length=6, choices=Span)
+    at = models.DateTimeField(help_text="When the minute or the hour began.")
+    samples = models.IntegerField()
+    refused = models.IntegerField()
+    last_at = models.DateTimeField(null=True, blank=True)
+    energy_wh = models.BigIntegerField(null=True, blank=True)
+    mean_w = models.IntegerField(null=True, blank=True)
+    peak_w = models.IntegerField(null=True, blank=True)
+    current_a = models.DecimalField(max_digits=8, decimal_places=2, null=True, blank=True)
+    soc_percent = models.SmallIntegerField(null=True, blank=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["session", "span", "at"], name="reading_rollup_once"),
+            models.CheckConstraint(
+                condition=Q(samples__gte=0, refused__gte=0)
+                & (Q(samples=0) | Q(last_at__isnull=False, energy_wh__isnull=False)),
+                name="reading_rollup_of_something",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.span} {self.at:%H:%M} {self.energy_wh} Wh"
 
 
 class TrackLink(models.Model):

@@ -21,6 +21,7 @@ from fulfillment.services.operating import retry as retry_instance
 from fulfillment.services.operating import suspend as suspend_instance
 from fulfillment.services.outages import outages_over_due, stranded_due, tell_outages
 from fulfillment.services.progress import mark_progress, pending_progress, progress_due
+from fulfillment.services.pruning import prune_readings
 from fulfillment.services.readings import record_reading
 from fulfillment.services.sessions import (
     cancel_waiting,
@@ -59,6 +60,7 @@ __all__ = [
     "plain_uid",
     "process_events_due",
     "progress_due",
+    "prune_readings",
     "record_reading",
     "request_start",
     "request_stop",

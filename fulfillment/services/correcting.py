@@ -77,7 +77,8 @@ def take_late(order: Order, session: Session, value: MeterValue, *, now: datetim
     if value.energy_wh < (session.meter_stop_wh or 0):
         reason = f"the session is {session.state}"
     reason = reason or _refusal(order, session, value, newest_register(session), now=now)
-    keep_reading(session, value, reason=reason)
+    if not keep_reading(session, value, reason=reason):
+        return DUPLICATE
     if not reason:
         session.meter_wh, session.read_at, session.updated_at = value.energy_wh, value.at, now
         session.provisional = True
@@ -113,7 +114,8 @@ def _take_last(order: Order, session: Session, value: MeterValue, *, now: dateti
     reason = _refusal(order, session, value, last, now=now)
     if reason == DUPLICATE:
         return reason
-    keep_reading(session, value, reason=reason)
+    if not keep_reading(session, value, reason=reason):
+        return DUPLICATE
     if not reason:
         session.read_at, session.provisional = value.at, False
         session.save(update_fields=["read_at", "provisional"])

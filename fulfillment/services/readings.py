@@ -27,7 +27,8 @@ def record_reading(order: Order, session: Session, value: MeterValue, *, now: da
     reason = _state_refusal(session) or _meter_refusal(session, value, now=now)
     if reason == DUPLICATE:
         return reason
-    keep_reading(session, value, reason=reason)
+    if not keep_reading(session, value, reason=reason):
+        return DUPLICATE
     if reason:
         return reason
     if session.meter_start_wh is None:

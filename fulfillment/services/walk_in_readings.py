@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 
 from django.conf import settings
+from django.db import connection, transaction
 
 from catalog.models import Evse
 from core.nudges import nudge_on_commit
@@ -13,9 +14,10 @@ from fulfillment import metering
 from fulfillment.drivers.base import MeterValue
 from fulfillment.drivers.base import StationEvent as Fact
 from fulfillment.metering import DUPLICATE, Limits, Register
-from fulfillment.models import StationEvent, WalkIn, WalkInReading
+from fulfillment.models import StationEvent, WalkIn
 from fulfillment.services.correcting import LATE_WITHIN
 from fulfillment.services.instances import card_in_hand
+from fulfillment.services.keeping import LONGEST_REASON
 from fulfillment.services.running import BY_STATION, FAULT
 from fulfillment.services.verdicts import Verdict, refused
 from fulfillment.services.walk_in_bill import settle_walk_in
@@ -25,6 +27,12 @@ W = WalkIn.State
 # A fault older than this against the start of a session is told late and is not about it.
 OLD_NEWS = timedelta(seconds=10)
 TOLD_LATE = "the meter told it after the end"
+INSERT = """
+INSERT INTO fulfillment_walkinreading (walk_in_id, at, energy_wh, power_w, current_a, accepted, reason)
+VALUES (%s, %s, %s, %s, %s, %s, %s)
+ON CONFLICT (walk_in_id, at, energy_wh) DO UPDATE SET accepted = true, reason = ''
+WHERE EXCLUDED.accepted AND NOT fulfillment_walkinreading.accepted
+"""
 
 
 def read_walk_in(row: StationEvent, fact: Fact, *, now: datetime) -> Verdict | None:
@@ -47,11 +55,39 @@ def record_walk_in_reading(walk_in: WalkIn, value: MeterValue, *, now: datetime)
     """Take one reading into a locked walk-in, and do what follows; returns why it was refused, empty if not. Saves."""
     if walk_in.state == W.ENDED:
         return _take_late(walk_in, value, now=now)
+    reason = _take(walk_in, value, now)
+    if not reason:
+        _go_on(walk_in, now)
+    return reason
+
+
+@transaction.atomic
+def record_walk_in_readings(walk_in_id: int, values: Sequence[MeterValue], *, now: datetime) -> dict[str, int]:
+    """Take readings into a walk-in in their order, and do what follows once; returns how many came to what.
+
+    Values told again change nothing.
+    """
+    walk_in = lock_walk_in(walk_in_id)
+    if walk_in.state not in WalkIn.LIVE:
+        reasons = [record_walk_in_reading(walk_in, value, now=now) for value in values]
+    else:
+        reasons = [_take(walk_in, value, now) for value in values]
+        if "" in reasons:
+            _go_on(walk_in, now)
+    repeated = reasons.count(DUPLICATE)
+    return {
+        "believed": reasons.count(""),
+        "repeated": repeated,
+        "refused": len(reasons) - reasons.count("") - repeated,
+    }
+
+
+def _take(walk_in: WalkIn, value: MeterValue, now: datetime) -> str:
+    """Judge and keep a reading of a walk-in that is not ended; why it is refused, empty where it counts."""
     reason = "" if walk_in.state in {W.CHARGING, W.ENDING} else f"the session is {walk_in.state}"
     reason = reason or _refusal(walk_in, value, now)
-    if reason == DUPLICATE:
-        return reason
-    _keep(walk_in, value, reason)
+    if reason == DUPLICATE or not _keep(walk_in, value, reason):
+        return DUPLICATE
     if reason:
         return reason
     if walk_in.meter_start_wh is None:
@@ -59,11 +95,14 @@ def record_walk_in_reading(walk_in: WalkIn, value: MeterValue, *, now: datetime)
     walk_in.meter_wh, walk_in.read_at = value.energy_wh, value.at
     walk_in.power_w = value.power_w if value.power_w is not None else walk_in.power_w
     walk_in.soc_percent = value.soc_percent if value.soc_percent is not None else walk_in.soc_percent
+    return ""
+
+
+def _go_on(walk_in: WalkIn, now: datetime) -> None:
     if walk_in.state == W.CHARGING:
         follow(walk_in, now=now)
     else:
         walk_in.save()
-    return ""
 
 
 def look_at_walk_ins(evses: Iterable[Evse], fact: Fact, *, now: datetime) -> None:
@@ -115,7 +154,8 @@ def _take_late(walk_in: WalkIn, value: MeterValue, *, now: datetime) -> str:
         reason = f"the session ended more than {LATE_WITHIN.days} days ago"
     else:
         reason = _refusal(walk_in, value, now)
-    _keep(walk_in, value, reason)
+    if not _keep(walk_in, value, reason):
+        return DUPLICATE
     if reason:
         return reason
     walk_in.meter_wh, walk_in.read_at, walk_in.updated_at = value.energy_wh, value.at, now
@@ -135,13 +175,14 @@ def _refusal(walk_in: WalkIn, value: MeterValue, now: datetime) -> str:
     return metering.refusal(Register(value.at, value.energy_wh), last, limits, now=now)
 
 
-def _keep(walk_in: WalkIn, value: MeterValue, reason: str) -> None:
-    WalkInReading.objects.create(
-        walk_in=walk_in,
-        at=value.at,
-        energy_wh=value.energy_wh,
-        power_w=value.power_w,
-        current_a=value.current_a,
-        accepted=not reason,
-        reason=reason[:200],
-    )
+def _keep(walk_in: WalkIn, value: MeterValue, reason: str) -> bool:
+    """Append a reading to a walk-in's history, once; returns whether anything changed."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            INSERT,
+            [
+                *(walk_in.pk, value.at, value.energy_wh, value.power_w, value.current_a),
+                *(not reason, reason[:LONGEST_REASON]),
+            ],
+        )
+        return bool(cursor.rowcount)

@@ -1,0 +1,57 @@
+"""What becomes of readings when they are old? Of closed sessions, a rollup by minute and by hour stays.
+
+Neither the live page nor the bill needs the readings then: links have run out, and a bill that is corrected takes the
+last reading of each minute. Sessions whose bill is still provisional keep theirs.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from django.conf import settings
+from django.db import connection
+
+from core.due import each_alone
+from fulfillment.models import Reading, ReadingRollup, Session
+
+S = Session.State
+CLOSED = (S.ENDED, S.FAILED, S.CANCELLED)
+_ROLL_UP = """
+INSERT INTO fulfillment_readingrollup
+    (session_id, span, at, samples, refused, last_at, energy_wh, mean_w, peak_w, current_a, soc_percent)
+SELECT session_id, %(span)s, date_trunc(%(span)s, at, 'UTC'),
+    count(*) FILTER (WHERE accepted), count(*) FILTER (WHERE NOT accepted),
+    max(at) FILTER (WHERE accepted), max(energy_wh) FILTER (WHERE accepted),
+    round(avg(power_w) FILTER (WHERE accepted)), max(power_w) FILTER (WHERE accepted),
+    (array_agg(current_a ORDER BY at DESC) FILTER (WHERE accepted))[1],
+    (array_agg(soc_percent ORDER BY at DESC) FILTER (WHERE accepted))[1]
+FROM fulfillment_reading WHERE session_id = %(session)s
+GROUP BY session_id, date_trunc(%(span)s, at, 'UTC')
+ON CONFLICT (session_id, span, at) DO NOTHING
+"""
+
+
+def prune_readings(now: datetime, *, limit: int = 20) -> int:
+    """Roll up and delete the readings of sessions that ended READINGS_KEPT_DAYS ago, each session by itself.
+
+    Returns of how many sessions.
+    """
+    before = now - timedelta(days=settings.READINGS_KEPT_DAYS)
+    old = Session.objects.filter(
+        rolled_up_at__isnull=True, ended_at__lt=before, state__in=CLOSED, provisional=False
+    ).order_by("ended_at")
+    return each_alone(old, lambda key: _prune(key, now), limit=limit)
+
+
+def _prune(session_id: int, now: datetime) -> bool:
+    session = Session.objects.select_for_update(no_key=True, of=("self",)).get(pk=session_id)
+    if session.provisional or session.rolled_up_at is not None:
+        return False
+    with connection.cursor() as cursor:
+        for span in ReadingRollup.Span.values:
+            cursor.execute(_ROLL_UP, {"span": span, "session": session_id})
+    # Not through the ORM's collector: nothing refers to a reading.
+    Reading.objects.filter(session=session_id)._raw_delete("default")
+    session.rolled_up_at = now
+    session.save(update_fields=["rolled_up_at"])
+    return True

@@ -1,0 +1,63 @@
+"""What stays of readings that are old, and whose are kept?"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+
+from fulfillment import services as fulfillment
+from fulfillment.models import Reading, ReadingRollup, Session
+from fulfillment.selectors import meter_points
+from tests.factories.fulfillment import waiting_session
+from tests.factories.orders import NOW
+
+pytestmark = pytest.mark.django_db
+
+LATER = NOW + timedelta(days=91)
+
+
+def ended(**changes: Any) -> Session:
+    """A session that charged for 5 minutes from NOW, with a reading each 20 s and one that is not believed."""
+    session = waiting_session()
+    given: dict[str, Any] = {"state": "ended", "started_at": NOW, "ended_at": NOW + timedelta(minutes=5)}
+    given |= {"meter_start_wh": 1_000, "meter_wh": 1_500, "meter_stop_wh": 1_500}
+    Session.objects.filter(pk=session.pk).update(**given | changes)
+    readings = [
+        Reading(session=session, at=NOW + timedelta(seconds=20 * n), energy_wh=1_000 + 10 * n, power_w=1_000 * (n % 3))
+        for n in range(15)
+    ]
+    odd = Reading(session=session, at=NOW + timedelta(seconds=70), energy_wh=1, accepted=False, reason="decreasing")
+    Reading.objects.bulk_create([*readings, odd])
+    session.refresh_from_db()
+    return session
+
+
+def test_old_readings_give_way_to_minutes_and_hours_and_the_bill_still_finds_its_energy() -> None:
+    session = ended()
+    before = meter_points(session)
+    assert fulfillment.prune_readings(LATER) == 1
+    assert fulfillment.prune_readings(LATER) == 0
+    session.refresh_from_db()
+    assert not Reading.objects.exists()
+    minutes = ReadingRollup.objects.filter(session=session, span="minute").order_by("at")
+    assert [row.samples for row in minutes] == [3] * 5
+    assert (minutes[1].refused, minutes[1].energy_wh, minutes[1].mean_w, minutes[1].peak_w) == (1, 1_050, 1_000, 2_000)
+    hour = ReadingRollup.objects.get(session=session, span="hour")
+    assert (hour.samples, hour.refused, hour.energy_wh) == (15, 1, 1_140)
+    assert meter_points(session) == before[2::3]
+
+
+@pytest.mark.parametrize(
+    ("changes", "at"),
+    [
+        ({}, NOW + timedelta(days=89)),
+        ({"provisional": True}, LATER),
+        ({"state": "charging", "meter_stop_wh": None}, LATER),
+    ],
+)
+def test_young_provisional_and_running_ones_keep_theirs(changes: dict[str, Any], at: datetime) -> None:
+    ended(**changes)
+    assert fulfillment.prune_readings(at) == 0
+    assert Reading.objects.count() == 16
