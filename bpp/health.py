@@ -18,6 +18,7 @@ from bpp import keys
 from bpp.models import InboxMessage, OutboxMessage, Subscriber
 from catalog.models import Evse
 from fulfillment.models import Session, TaskRun, WorkflowInstance
+from fulfillment.services import consuming, meter_stream
 from orders.models import BooksCheck, Collection, Order, PaymentNews, Refund, WebhookRefusal
 from support.models import Ticket
 
@@ -56,6 +57,7 @@ def parts(now: datetime) -> list[Part]:
         _inbox(now),
         _outbox(now),
         _books(now),
+        _meters(),
     ]
 
 
@@ -68,6 +70,7 @@ def metrics(now: datetime) -> bytes:
         _collecting(figures)
         _returning(figures, now)
         _workflows(figures, now)
+        _streaming(figures)
     except DatabaseError:
         figures = CollectorRegistry()
         Gauge("database_up", "1 where the database answered.", registry=figures).set(0)
@@ -158,6 +161,22 @@ def _books(now: datetime) -> Part:
     return Part("books", OK, f"add up, checked {age_s:.0f} s ago")
 
 
+def _meters() -> Part:
+    """Not ready it never is: values go the slower way through the database where the stream is not read."""
+    try:
+        found = meter_stream.standing()
+    except (RedisError, OSError) as err:
+        return Part("meters", DEGRADED, f"no stream ({type(err).__name__}); values go through the database")
+    text = f"{found.waiting} values wait"
+    if not found.alive:
+        return Part("meters", DEGRADED, f"{text}; nobody reads the stream: is `manage.py ingest` running?")
+    if found.oldest_s > LATE_S:
+        return Part("meters", DEGRADED, f"{text}, the oldest for {found.oldest_s:.0f} s; see the log of `ingest`")
+    if found.durable is False:
+        return Part("meters", DEGRADED, f"{text}; Redis keeps no append-only file, set appendonly yes")
+    return Part("meters", OK, text)
+
+
 def _lag(name: str, age_s: float, hint: str) -> Part:
     text = f"oldest due message waits {age_s:.0f} s"
     return Part(name, OK, text) if age_s <= LATE_S else Part(name, DEGRADED, f"{text}; {hint}")
@@ -205,6 +224,24 @@ def _returning(figures: CollectorRegistry, now: datetime) -> None:
     _gauge(figures, "refunds_for_a_person", "Refunds that wait for a person.", odd)
     newest = BooksCheck.objects.order_by("-at").values_list("breaks", flat=True).first()
     _gauge(figures, "books_breaks", "What did not add up at the last check of the books.", newest or 0)
+
+
+def _streaming(figures: CollectorRegistry) -> None:
+    try:
+        found = meter_stream.standing()
+    except (RedisError, OSError):
+        return
+    _gauge(figures, "meter_stream_length", "Meter values that wait to be kept.", found.waiting)
+    _gauge(figures, "meter_stream_oldest_seconds", "Age of the oldest of them.", found.oldest_s)
+    _gauge(figures, "meter_stream_read", "1 where a consumer reads them.", found.alive)
+    values = Gauge("meter_values", "Meter values by what became of them, ever.", ["fate"], registry=figures)
+    lags = Gauge("meter_values_lag", "Meter values kept within so many seconds, ever.", ["le"], registry=figures)
+    kept = 0
+    for name in (f"lag_{most}" for most in (*consuming.LAGS_S, "inf")):
+        kept += found.counts.pop(name, 0)
+        lags.labels(name.removeprefix("lag_").replace("inf", "+Inf")).set(kept)
+    for fate, count in found.counts.items():
+        values.labels(fate).set(count)
 
 
 def _workflows(figures: CollectorRegistry, now: datetime) -> None:

@@ -296,6 +296,9 @@ EV_POWER_SUPPLIER_TOKEN = env("EV_POWER_SUPPLIER_TOKEN")
 EVENTS_TOKEN = env("EVENTS_TOKEN")
 EVENTS_SINK_URL = env("EVENTS_SINK_URL")
 WORKFLOW_LIFECYCLE_EVENTS = env_bool("WORKFLOW_LIFECYCLE_EVENTS", default=True)
+# Meter values wait in Redis: of a longer backlog the least telling are shed; a fuller stream is not filled any further.
+METER_STREAM_LONG = env_int("METER_STREAM_LONG", 5_000)
+METER_STREAM_MOST = env_int("METER_STREAM_MOST", 100_000)
 # Readings of closed sessions are rolled up after this, when no link to their live page is left.
 READINGS_KEPT_DAYS = env_int("READINGS_KEPT_DAYS", 90)
 if READINGS_KEPT_DAYS < TRACK_LINK_DAYS:

@@ -65,6 +65,7 @@ def expire_due() -> None:
         lambda: fulfillment.close_sessions_due(timezone.now(), limit=100),
         lambda: fulfillment.outages_over_due(timezone.now(), limit=20),
         lambda: fulfillment.stranded_due(timezone.now(), limit=20),
+        fulfillment.ingest_left,
         lambda: fulfillment.prune_readings(timezone.now(), limit=20),
         lambda: outages.tell_outages(now=timezone.now(), limit=20),
         lambda: orders.prolong_due(timezone.now(), limit=100),

@@ -18,6 +18,7 @@ from rest_framework.views import APIView
 
 from fulfillment.cloudevents import EventRefusedError, read_events
 from fulfillment.services import store_events
+from fulfillment.services.meter_stream import INLET
 
 BODY_LIMIT_BYTES = 262_144
 
@@ -45,8 +46,11 @@ class EventsView(APIView):
 
     @extend_schema(request=OpenApiTypes.OBJECT, responses={202: OpenApiTypes.OBJECT, 400: OpenApiTypes.OBJECT})
     def post(self, request: Request) -> Response:
-        """Store events once by source and id: 202 (repeats too), 400 with the reason, 401, 413."""
-        refusal = _unauthorized(request.headers.get("Authorization", ""))
+        """Take events once: meter values into the stream, others by source and id into the table.
+
+        202 (repeats too), 400 with the reason, 401, 413.
+        """
+        refusal = unauthorized(request.headers.get("Authorization", ""))
         if refusal:
             return Response({"error": refusal}, status=401, headers={"WWW-Authenticate": "Bearer"})
         body = _body(request)
@@ -57,10 +61,13 @@ class EventsView(APIView):
             events = read_events(body, headers, now=timezone.now())
         except EventRefusedError as err:
             return Response({"error": str(err), "path": err.path}, status=400)
-        return Response({"accepted": store_events(events)}, status=202)
+        others = INLET.put(events)
+        if others:
+            store_events(others)
+        return Response({"accepted": len(events)}, status=202)
 
 
-def _unauthorized(given: str) -> str:
+def unauthorized(given: str) -> str:
     """Why the caller may not tell us events; empty where it may."""
     if not settings.EVENTS_TOKEN:
         return "no events are taken: EVENTS_TOKEN is not set on this platform"

@@ -53,7 +53,11 @@ def meter_points(session: Session) -> list[MeterPoint]:
     points = list(rows.values_list("at", "energy_wh", "current_a"))
     if session.rolled_up_at is not None:
         minutes = ReadingRollup.objects.filter(session=session, span=ReadingRollup.Span.MINUTE, samples__gt=0)
-        points = sorted([*minutes.values_list("last_at", "energy_wh", "current_a"), *points])
+        # A rollup of believed readings has a last one; the database holds this.
+        rolled = [
+            (row.last_at, row.energy_wh, row.current_a) for row in minutes if row.last_at and row.energy_wh is not None
+        ]
+        points = sorted(rolled + points, key=lambda point: point[0])
     return [MeterPoint(at, energy_wh - first_wh, current_a) for at, energy_wh, current_a in points]
 
 

@@ -29,7 +29,7 @@ WATCH_S = 0.2
 
 
 class Group:
-    """Children in two ranks: `servers` (PostgreSQL, Redis) outlive `apps` (web, workers, beat, sandbox).
+    """Children in two ranks: `servers` (PostgreSQL, Redis) outlive `apps` (web, workers, ingest, beat, sandbox).
 
     Use as a context manager: whatever happens inside, all of them are gone at its end.
     """

@@ -64,14 +64,18 @@ def start(where: Places, site_packages: Path, *, python: Path, env: Mapping[str,
 
 
 def _configuration(where: Places, *, port: int, password: str) -> Path:
-    """A file, for everyone may read a command line. Nothing is persisted: Redis carries hints only."""
+    """A file, for everyone may read a command line. Meter values wait here, acknowledged: they survive a kill."""
+    data = where.home / "redis"
+    data.mkdir(mode=0o700, exist_ok=True)
     lines = [
         "bind 127.0.0.1",
         f"port {port}",
         f"requirepass {password}",
         'save ""',
-        "appendonly no",
-        "maxmemory 128mb",
+        f'dir "{data}"',
+        "appendonly yes",
+        "appendfsync everysec",
+        "maxmemory 256mb",
         "maxmemory-policy noeviction",
         "daemonize no",
     ]

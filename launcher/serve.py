@@ -77,7 +77,7 @@ def prepare(group: Group) -> None:
 
 
 def start_provider(group: Group, *, host: str, port: int) -> None:
-    """Start web, worker, beat and the listeners that are asked for; none of them is waited for."""
+    """Start web, worker, ingest, beat and the listeners that are asked for; none of them is waited for."""
     python = group.venv.python
     group.start_app("web", web_command(group, host=host, port=port))
     celery: list[str | Path] = [python, "-m", "celery", "-A", "bpp.celery:app"]
@@ -91,6 +91,7 @@ def start_provider(group: Group, *, host: str, port: int) -> None:
         # SIGTERM drains for worker_soft_shutdown_timeout instead of waiting for ever
         env={"REMAP_SIGTERM": "SIGQUIT"},
     )
+    group.start_app("ingest", [python, "manage.py", "ingest", "--name", "vb"])
     schedule = group.where.home / "celerybeat-schedule"
     group.start_app("beat", [*celery, "beat", "--loglevel", "WARNING", "--schedule", schedule, "--pidfile", ""])
     for setting, (name, command) in LISTENERS.items():

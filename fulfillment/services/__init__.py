@@ -11,6 +11,7 @@ from fulfillment.services.cards import (
     top_up,
     withdraw,
 )
+from fulfillment.services.consuming import ingest_left
 from fulfillment.services.correcting import bill_late_due, correct_meter
 from fulfillment.services.emitting import emit_due
 from fulfillment.services.events import process_events_due, store_events
@@ -51,6 +52,7 @@ __all__ = [
     "emit_due",
     "follow_order",
     "import_cards",
+    "ingest_left",
     "mark_progress",
     "nudge_advance",
     "open_link",

@@ -5,9 +5,14 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Any
 
+from django.db import transaction
+
 from catalog.models import Connector, Evse
 from fulfillment import services as fulfillment
+from fulfillment.drivers.base import Ack
 from fulfillment.models import Session
+from fulfillment.services.running import begin
+from fulfillment.services.sessions import lock_session
 from fulfillment.services.workflows import Asked, Claim, answer, claim_next, settle
 from tests.factories.orders import NOW, active_order
 
@@ -55,3 +60,16 @@ def drive_to(task: str, now: datetime) -> tuple[Claim, Asked]:
 
 def later(seconds: float, *, now: datetime = NOW) -> datetime:
     return now + timedelta(seconds=seconds)
+
+
+def streaming_session(
+    connector: Connector | None = None, *, now: datetime = NOW, meter_start_wh: int = 0, **wish: Any
+) -> Session:
+    """A session that charges since `now` at a station that nobody asks: it tells its meter by itself."""
+    order_id = starting_session(connector, now=now, **wish).order_id
+    with transaction.atomic():
+        order, session = lock_session(order_id)
+        session.remote_id, session.slot_number = f"ses-{order_id}", session.evse.slot_number
+        begin(order, session, Ack(session_id=session.remote_id, started_at=now, meter_start_wh=meter_start_wh), now=now)
+        session.save()
+    return session

@@ -40,7 +40,7 @@ def any_token() -> None:
     def unauthorized(given: str) -> str:
         return ""
 
-    _replace(api, "_unauthorized", unauthorized)
+    _replace(api, "unauthorized", unauthorized)
 
 
 SWITCHES: dict[str, Callable[[], Any]] = {deed.__name__: deed for deed in (key_per_attempt, no_takeover, any_token)}
