@@ -1,4 +1,5 @@
-"""Which part of the process answers: the Beckn door under our subscriber URL, the hub for streams, else Django.
+"""Which part of the process answers: the Beckn door under our subscriber URL, meter values at /events, the hub for
+streams, else Django.
 
 Django knows no lifespan, so the door's writer, the storefront and the hub are started and stopped here.
 """
@@ -30,7 +31,7 @@ if _chosen is None:
 from django.conf import settings  # noqa: E402
 from django.db import connections  # noqa: E402
 
-from bpp import layer2, outbox, storefront, tasks  # noqa: E402
+from bpp import layer2, meters, outbox, storefront, tasks  # noqa: E402
 from bpp.door import ACTIONS, CHALLENGE, Accepted, Door  # noqa: E402
 from bpp.guard import Receive, Scope, Send  # noqa: E402
 from bpp.heads import DRAIN  # noqa: E402
@@ -76,6 +77,7 @@ class Front:
         self.door: Door | None = None
         self._writer: Writer | None = None
         self._store: storefront.Storefront | None = None
+        self._meters = meters.Meters(django_application)
         self._wakener = Wakener()
         self._work: set[asyncio.Task[Any]] = set()
         self._repeated: dict[int, None] = {}
@@ -87,6 +89,9 @@ class Front:
             # What the server hands to its connections, so that they can tell when it begins to stop.
             scope.get("state", {})[DRAIN] = self._hub.drain
             await self._live(receive, send)
+            return
+        if scope["type"] == "http" and scope["path"] == meters.PATH:
+            await self._meters(scope, receive, send)
             return
         action = self._action(scope)
         if action is None:
@@ -121,6 +126,7 @@ class Front:
             await self._writer.stop()
         if self.door is not None:
             self.door.close()
+        await self._meters.close()
 
     async def _ask_django(self, scope: Scope, receive: Receive, send: Send) -> None:
         if self._requests >= MOST_REQUESTS:
