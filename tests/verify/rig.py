@@ -80,7 +80,7 @@ def wanted(usual: int) -> int:
 
 
 class Rig:
-    """The provider as processes: `web`, `worker`, `beat`; each can be started, killed and started again."""
+    """The provider as processes: `web`, `worker`, `ingest`, `beat`; each can be started, killed and started again."""
 
     def __init__(
         self, registry_url: str, *, supplier_url: str = "", sabotage: str = "", env: dict[str, str] | None = None
@@ -93,6 +93,7 @@ class Rig:
         self.signing = Ed25519PrivateKey.generate()
         self.encryption = X25519PrivateKey.generate()
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
+        self.ingest_name = "ingest"
         self.env = self._environment(registry_url, supplier_url, sabotage) | (env or {})
 
     @property
@@ -210,6 +211,7 @@ class Rig:
             "worker": [*worker, "--hostname", "worker@verify"],
             "worker-1": [*worker, "--hostname", "worker-1@verify"],
             "worker-2": [*worker, "--hostname", "worker-2@verify"],
+            "ingest": [sys.executable, "manage.py", "ingest", "--name", self.ingest_name],
             "beat": [*celery, "beat", "--loglevel", "WARNING", "--schedule", str(self.log / "beat"), "--pidfile", ""],
         }
 

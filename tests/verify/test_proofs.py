@@ -27,6 +27,7 @@ SMALL = {
     "kill": "3",
     "sim": "60",
     "stations": "20",
+    "ingest": "4",
 }
 # Where what is broken shows in few of many seeds; such a run ends with the first.
 BROKEN = SMALL | {"sim": "400"}
@@ -36,6 +37,7 @@ SWITCHES = [
     *(("race", "no_constraint"), ("kill", "fresh_keys")),
     *(("money", "float"), ("money", "edit_in_place"), ("month", "edit_in_place")),
     *(("stations", "key_per_attempt"), ("stations", "no_takeover"), ("stations", "any_token")),
+    ("ingest", "ack_first"),
     *(("sim", guard) for guard in ("absent", "reserved", "locked", "charging", "ended", "started", "late")),
 ]
 AT_ONCE = 3
