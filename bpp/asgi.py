@@ -77,7 +77,7 @@ class Front:
         self.door: Door | None = None
         self._writer: Writer | None = None
         self._store: storefront.Storefront | None = None
-        self._meters = meters.Meters(django_application)
+        self._meters = meters.Meters(self._ask_django)
         self._wakener = Wakener()
         self._work: set[asyncio.Task[Any]] = set()
         self._repeated: dict[int, None] = {}
