@@ -25,6 +25,7 @@ WHOLE = (
     "catalog/tariffs/",
     "catalog/taxes.py",
     "fulfillment/states.py",
+    "fulfillment/truths/",
     "fulfillment/workflow/",
     "core/money.py",
 )
