@@ -117,12 +117,20 @@ def bill_price(
 
 
 def running_total(
-    order: Order, energy_wh: int, *, started_at: datetime, now: datetime, readings: Iterable[MeterPoint] = ()
+    order: Order,
+    energy_wh: int,
+    *,
+    started_at: datetime,
+    now: datetime,
+    readings: Iterable[MeterPoint] = (),
+    offer: Quote | None = None,
 ) -> list[Line]:
     """The cost so far, by the bill's own rule: up to the newest reading, since silence is no standing."""
     points = list(readings)
     ended_at = max(started_at, min(now, points[-1].at) if points else now)
-    bill = bill_price(order, energy_wh=energy_wh, started_at=started_at, ended_at=ended_at, readings=points)
+    bill = bill_price(
+        order, energy_wh=energy_wh, started_at=started_at, ended_at=ended_at, readings=points, offer=offer
+    )
     return list(bill.lines)
 
 

@@ -155,7 +155,7 @@ def target_reached(order: Order, session: Session, *, now: datetime) -> str:
     """Why a charging session is to end now, in words; empty where it goes on."""
     if session.energy_wh >= order.energy_wh:
         return "ordered energy reached"
-    ends_at = _ends_at(order, session)
+    ends_at = booked_end(order, session)
     if ends_at is not None and now >= ends_at:
         return "booked time over"
     return ""
@@ -165,7 +165,7 @@ def look_again_at(order: Order, session: Session, *, now: datetime) -> datetime:
     """When to ask the station again: after 20 s of silence, when the time is over or the target should be reached."""
     heard_at = max(part for part in (session.started_at, session.read_at) if part is not None)
     moments = [max(min(heard_at, now), now - CLOCK_SLACK) + timedelta(seconds=states.SILENT_AFTER_S)]
-    ends_at = _ends_at(order, session)
+    ends_at = booked_end(order, session)
     if ends_at is not None:
         moments.append(ends_at)
     target_at = reached_at(order, session)
@@ -219,7 +219,8 @@ def believable(said: datetime | None, earliest: datetime, now: datetime) -> date
     return said
 
 
-def _ends_at(order: Order, session: Session) -> datetime | None:
+def booked_end(order: Order, session: Session) -> datetime | None:
+    """When the time of a session is over: its window, or the minutes that were bought; None where neither limits it."""
     moments = [] if order.ends_at is None else [order.ends_at]
     if order.quantity_kind == Order.Quantity.TIME and session.started_at is not None:
         moments.append(session.started_at + timedelta(seconds=order.quantity))

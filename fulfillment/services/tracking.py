@@ -10,30 +10,29 @@ import base64
 import hashlib
 from collections.abc import Collection
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Avg, Func, IntegerField, Value
-from django.db.models.functions import Extract
+from django.db.models import Q
 from django.utils.crypto import salted_hmac
 
 from catalog.tariffs import PARKING_TIME, describe
 from core.money import from_paise, total
 from core.qr import qr_svg
-from fulfillment.models import Reading, Session, TrackLink
-from fulfillment.selectors import meter_points
+from fulfillment.models import Session, TrackLink
+from fulfillment.services.deriving import Derived, derive
 from fulfillment.services.leaving import still_stands
-from fulfillment.services.running import reached_at
+from fulfillment.services.picturing import gaps_s, iso, newest_ms, power_curve, refund_open
 from orders import selectors as order_selectors
-from orders.models import Order, Payment, Quote
+from orders.estimates import vehicle_from
+from orders.models import Order, Payment, Quote, Refund
 from orders.services import start_code
 
 S = Session.State
 STALE_AFTER_S = 15
-CURVE_WIDTH, CURVE_HEIGHT = 60, 20
 SHORTEST_TOKEN, LONGEST_TOKEN = 22, 64
 
 WORDS = {
@@ -55,8 +54,26 @@ class ReceiptLine:
 
 
 @dataclass(frozen=True, slots=True)
+class Notice:
+    """What the driver ought to know now, by code, since when; `until` says when what is announced begins. ISO 8601.
+
+    Codes: silent, stale, vehicle-paused, station-paused, grid, fluctuating, idle-soon, idle-now, charger-error.
+    """
+
+    code: str
+    since: str
+    until: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Snapshot:
-    """What the page shows at one moment; energy in Wh, power W, money as text in rupees, times ISO 8601."""
+    """What the page shows at one moment; energy in Wh, power W, money as text in rupees, times ISO 8601.
+
+    `seq` grows with all that is told: ms since 1970 of the newest news. `at` is the time of the newest reading,
+    `ends_at` when the session will end by `ends_by`: energy, money, time or full; empty where nobody can say. `series`
+    holds (s since the start, W, Wh), `gaps` (from, until) where the station told nothing. `refund` is the open refund
+    in rupees and `refund_by` when it was promised.
+    """
 
     state: str
     words: str
@@ -82,6 +99,16 @@ class Snapshot:
     promise: tuple[str, ...] = ()
     start_code: str = ""
     start_qr: str = ""
+    seq: int = 0
+    at: str = ""
+    ends_at: str = ""
+    ends_by: str = ""
+    soc_target: int | None = None
+    notices: tuple[Notice, ...] = ()
+    series: tuple[tuple[int, int, int], ...] = ()
+    gaps: tuple[tuple[int, int], ...] = ()
+    refund_by: str = ""
+    refund: str = ""
 
     @property
     def energy_kwh(self) -> str:
@@ -146,18 +173,17 @@ def tracked_orders(tokens: Collection[str], now: datetime) -> dict[str, int]:
 
 
 def snapshot(order_id: int, now: datetime) -> Snapshot:
-    """What the live page of an order shows now; names nobody."""
-    order = Order.objects.select_related("connector__evse__station", "connector__tariff").get(pk=order_id)
+    """What the live page of an order shows now; names nobody. As many statements for a long session as for a short."""
+    order = Order.objects.select_related("connector__evse__station").get(pk=order_id)
     session = Session.objects.filter(order_id=order_id).first()
-    quote = Quote.objects.get(order_id=order_id, current=True)
+    quote, offer = _quotes(order)
+    seen = derive(order, session, offer, now=now)
     state = _state(order, session)
     live = state in {"charging", "paused", "ending"}
-    energy_wh = session.energy_wh if session else 0
     lines = _receipt(quote) if state in {"ended", "failed", "cancelled"} else ()
-    billed = from_paise(quote.total_paise, quote.currency).wire
     age_s = _age_s(session, now) if live else None
     station = order.connector.evse.station
-    curve, peak_w = power_curve(session, now)
+    curve, peak_w = power_curve(seen.curve)
     code = start_code(order)
     return Snapshot(
         state=state,
@@ -167,49 +193,61 @@ def snapshot(order_id: int, now: datetime) -> Snapshot:
         address=", ".join(part for part in (station.address, station.city) if part),
         connector=f"{order.connector.evse} · {order.connector.max_power_w / 1000:g} kW {order.connector.current}",
         tariff=describe(quote.tariff.get("elements") or []) if quote.tariff else "",
-        energy_wh=energy_wh,
+        energy_wh=session.energy_wh if session else 0,
         target_wh=order.energy_wh,
-        power_w=session.power_w if session and live else 0,
+        power_w=_power_w(session, seen) if live else 0,
         soc_percent=session.soc_percent if session else None,
-        cost=_cost(order, session, quote, now=now),
+        cost=_cost(order, session, quote, offer, seen, now=now),
         minutes=_minutes(session, now),
-        minutes_left=_minutes_left(order, session, now) if state == "charging" else None,
+        minutes_left=_minutes_left(seen.ends_at, now) if live else None,
         age_s=age_s,
         stale=age_s is not None and age_s > STALE_AFTER_S,
         problem=_problem(order, session, quote),
         lines=lines,
-        total=billed if lines else "",
+        total=from_paise(quote.total_paise, quote.currency).wire if lines else "",
         curve=curve,
         peak_w=peak_w,
         promise=_promise(order, quote) if state == "waiting" else (),
         start_code=code,
         start_qr=qr_svg(f"{order.code} {code}", scale=4) if code else "",
+        **_told(order, session, quote, seen),
     )
 
 
-def power_curve(session: Session | None, now: datetime) -> tuple[str, int]:
-    """The power over the session as points of an SVG line in a box of 60 × 20, and its peak, W; empty without one."""
-    if session is None or session.started_at is None:
-        return "", 0
-    began_s, until_s = session.started_at.timestamp(), (session.ended_at or now).timestamp() + 0.001
-    if until_s <= began_s:
-        return "", 0
-    place = Func(
-        Extract("at", "epoch", tzinfo=UTC), Value(began_s), Value(until_s), Value(CURVE_WIDTH), function="width_bucket",
-        output_field=IntegerField(),
-    )  # fmt: skip
-    means = list(
-        Reading.objects.filter(session=session, accepted=True, power_w__isnull=False)
-        .annotate(place=place)
-        .values_list("place")
-        .annotate(mean_w=Avg("power_w"))
-        .order_by("place")
-    )
-    peak_w = int(max((mean_w for _, mean_w in means), default=0))
-    if len(means) < 2 or not peak_w:
-        return "", 0
-    points = [f"{place},{CURVE_HEIGHT - 0.5 - mean_w / peak_w * (CURVE_HEIGHT - 1):.1f}" for place, mean_w in means]
-    return " ".join(points), peak_w
+def _told(order: Order, session: Session | None, quote: Quote, seen: Derived) -> dict[str, Any]:
+    """What a snapshot says of the newest news, the end, the notices, the line and the refund."""
+    refunds = list(Refund.objects.filter(order=order).order_by("number")) if order.closed_at else []
+    return {
+        "seq": newest_ms(order, session, quote, refunds, seen.remarks),
+        "at": iso(session.read_at if session else None),
+        "ends_at": iso(seen.ends_at),
+        "ends_by": seen.ends_by,
+        "soc_target": _soc_target(order),
+        "notices": tuple(Notice(each.code, iso(each.since), iso(each.until)) for each in seen.remarks),
+        "series": seen.curve.series(),
+        "gaps": gaps_s(seen.curve),
+        **refund_open(refunds),
+    }
+
+
+def _quotes(order: Order) -> tuple[Quote, Quote]:
+    """The price that counts now and the offer that the order was promised under, which may be the same."""
+    found = list(Quote.objects.filter(Q(current=True) | Q(kind=Quote.Kind.OFFER), order=order).order_by("pk"))
+    current = next(quote for quote in found if quote.current)
+    return current, next((quote for quote in reversed(found) if quote.kind == Quote.Kind.OFFER), current)
+
+
+def _power_w(session: Session | None, seen: Derived) -> int:
+    """The power now, smoothed; what the station said at the start as long as it has sent no reading."""
+    if len(seen.curve.points) > 1 or session is None:
+        return seen.curve.power_w
+    return session.power_w
+
+
+def _soc_target(order: Order) -> int | None:
+    """The state of charge that the buyer asked for, percent; None where none was named."""
+    wanted = vehicle_from(order.asked.get("vehicle", {})).target_percent
+    return int(wanted) if wanted is not None else None
 
 
 def _promise(order: Order, quote: Quote) -> tuple[str, ...]:
@@ -249,18 +287,17 @@ def _minutes(session: Session | None, now: datetime) -> int:
     return max(0, int(((session.ended_at or now) - session.started_at).total_seconds())) // 60
 
 
-def _minutes_left(order: Order, session: Session | None, now: datetime) -> int | None:
-    until = reached_at(order, session) if session else None
-    return max(0, -(-int((until - now).total_seconds()) // 60)) if until else None
+def _minutes_left(ends_at: datetime | None, now: datetime) -> int | None:
+    return max(0, -(-int((ends_at - now).total_seconds()) // 60)) if ends_at else None
 
 
-def _cost(order: Order, session: Session | None, quote: Quote, *, now: datetime) -> str:
+def _cost(order: Order, session: Session | None, quote: Quote, offer: Quote, seen: Derived, *, now: datetime) -> str:
     if session is None or session.started_at is None:
         return "0.00"
     if order.state != Order.State.ACTIVE:
         return from_paise(quote.total_paise, quote.currency).wire
     lines = order_selectors.running_total(
-        order, session.energy_wh, started_at=session.started_at, now=now, readings=meter_points(session)
+        order, session.energy_wh, started_at=session.started_at, now=now, readings=seen.meter, offer=offer
     )
     return total((line.amount for line in lines), quote.currency).wire
 
