@@ -28,13 +28,14 @@ SMALL = {
     "sim": "60",
     "stations": "20",
     "ingest": "4",
+    "eta": "40",
 }
 # Where what is broken shows in few of many seeds; such a run ends with the first.
 BROKEN = SMALL | {"sim": "400"}
 SWITCHES = [
     *(("bytes", "no_guard"), ("tenants", "no_bap_filter"), ("bytes", "stock_json"), ("forge", "accept_any")),
     *(("forge", "last_wins"), ("forge", "no_identity"), ("forge", "any_news")),
-    *(("race", "no_constraint"), ("kill", "fresh_keys")),
+    *(("race", "no_constraint"), ("kill", "fresh_keys"), ("eta", "last_two")),
     *(("money", "float"), ("money", "edit_in_place"), ("month", "edit_in_place")),
     *(("stations", "key_per_attempt"), ("stations", "no_takeover"), ("stations", "any_token")),
     ("ingest", "ack_first"),
