@@ -44,9 +44,9 @@ def derive(order: Order, session: Session | None, offer: Quote, *, now: datetime
 
     The order comes with its connector and EVSE, `offer` is the quote it was promised under.
     """
-    if session is None or session.started_at is None or session.meter_start_wh is None:
+    if session is None or session.started_at is None:
         return Derived(truths.curve_of(()), remarks=_broken(order, session, now))
-    curve, meter = _read(session, session.started_at, session.meter_start_wh)
+    curve, meter = _read(session, session.started_at)
     forecast = _Forecast(order, session, offer, session.started_at, curve, _thin(meter, curve.standing_since))
     ending = truths.first_ending(forecast.endings(now)) if session.state in FLOWS else None
     ends_at, ends_by = ending or (None, "")
@@ -54,8 +54,11 @@ def derive(order: Order, session: Session | None, offer: Quote, *, now: datetime
     return Derived(curve, meter, ends_at, ends_by, tuple(remark for remark in found if remark is not None))
 
 
-def _read(session: Session, started_at: datetime, start_wh: int) -> tuple[Curve, tuple[MeterPoint, ...]]:
+def _read(session: Session, started_at: datetime) -> tuple[Curve, tuple[MeterPoint, ...]]:
     """The session's curve from its begin to its newest reading or its end; the readings as a bill asks for them."""
+    start_wh = session.meter_start_wh
+    if start_wh is None:
+        return truths.curve_of(()), ()
     rows = list(
         Reading.objects.filter(session=session, accepted=True)
         .order_by("at")
@@ -76,7 +79,7 @@ def _remarks(order: Order, session: Session, curve: Curve, now: datetime) -> tup
     if session.state not in BEGUN:
         return broken
     place = Place(order.connector.evse.status, session.fault, session.voltage_v)
-    heard_at = session.read_at or curve.points[0].at
+    heard_at = session.read_at or session.started_at or now
     return *broken, truths.silence(heard_at, now), truths.pause(curve, place), truths.fluctuation(curve)
 
 

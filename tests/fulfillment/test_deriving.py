@@ -144,6 +144,13 @@ def test_silence_unrest_and_gap_are_told(supplier: FakeSupplier) -> None:
     assert silent.notices[0].since == "2026-02-01T04:41:00.000+00:00"
 
 
+def test_session_whose_meter_is_not_known_yet_tells_its_silence(supplier: FakeSupplier) -> None:
+    session = charging_session()
+    Session.objects.filter(pk=session.pk).update(meter_start_wh=None, meter_wh=None)
+    seen = snapshot(session.order_id, NOW + timedelta(seconds=20))
+    assert (codes(seen), seen.series, seen.ends_at) == (["stale"], (), "")
+
+
 def test_standing_is_warned_of_while_it_charges_and_when_it_costs(supplier: FakeSupplier) -> None:
     quick = [{"price_components": [ELEMENTS[0]["price_components"][0], PARKING]}]
     session = charging_session(connector_on_sale(elements=quick))

@@ -81,6 +81,13 @@ def test_throttled_station_is_believed_within_a_minute() -> None:
     assert left_s(untold, more, kind=ENERGY) == pytest.approx(1200, rel=0.1)
 
 
+def test_simulated_station_that_runs_faster_than_its_power_is_believed() -> None:
+    points = [Point(at(step), 1_000 + step * 500, 30_000 if step else None) for step in range(20)]
+    seen = curve_of(points)
+    assert seen.power_w == 30_000
+    assert left_s(seen, Target(energy_wh=20_000), kind=ENERGY) == pytest.approx(21, rel=0.02)
+
+
 def test_rising_power_is_not_taken_to_rise_for_ever() -> None:
     seen = curve(*((30.0, 20_000.0 + 500 * step) for step in range(30)), told=False)
     flowing = flow(seen)
