@@ -11,7 +11,7 @@ from django.db import transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 
-from bpp import keys, outbox
+from bpp import keys, outbox, showing
 from bpp.models import OutboxMessage, OwnKey
 from catalog import services as catalog
 from catalog.acts import EVSE_DEEDS, STATION_DEEDS
@@ -138,6 +138,16 @@ def _stop(act: Act) -> str:
     return f"The station was asked to end the session of {act.row}; the bill follows from its meter."
 
 
+def _open_link(act: Act) -> str:
+    token = fulfillment.open_link(act.row.pk, act.now, rights=False)
+    return f"Whoever holds this link sees the live page and can neither stop nor extend: {showing.track_url(token)}"
+
+
+def _revoke_links(act: Act) -> str:
+    count = fulfillment.revoke_links(act.row.pk, act.now)
+    return f"Revoked: {count} links of {act.row} open nothing any more. The buyer app gets another by track."
+
+
 def _resend(act: Act) -> str:
     message = outbox.resend(act.row.pk, now=act.now, actor=act.actor)
     return f"{message.action} is queued again: the same bytes, the same message id, a fresh signature."
@@ -232,6 +242,23 @@ ORDER_DEEDS = (
         form=CancelForm,
         destructive=True,
         icon="cancel",
+    ),
+    Deed(
+        "open-link",
+        "Link to look",
+        "Open a link to this order's live page that can neither stop nor extend? It is shown once.",
+        _open_link,
+        when=lambda order: order.code is not None,
+        icon="link",
+    ),
+    Deed(
+        "revoke-links",
+        "Revoke links",
+        "Close every link to this order's live page? Pages that are open stop at once.",
+        _revoke_links,
+        when=lambda order: order.track_links.filter(revoked_at=None).exists(),
+        destructive=True,
+        icon="link_off",
     ),
 )
 OUTBOX_DEEDS = (

@@ -24,7 +24,7 @@ from bpp.guard import Scope
 from bpp.kept import settings
 from catalog.tenancy import Reach, reach_of
 from core.pages import sealed
-from fulfillment.services.tracking import tracked_orders
+from fulfillment.services.links import tracked_orders
 from fulfillment.views import POLICY
 
 Viewer = Reach

@@ -142,7 +142,7 @@ def _status(request: m.Status, caller: m.Caller, now: datetime) -> Outcome:
 
 def _track(request: m.Track, caller: m.Caller, now: datetime) -> Outcome:
     order = order_selectors.order_for(caller.bap_id, request.order)
-    url = f"{showing.public_base()}/track/{fulfillment.open_link(order.id, now=now)}"
+    url = showing.track_url(fulfillment.open_link(order.id, now=now))
     active = order.state == Order.State.ACTIVE and order.fulfillment in showing.RUNNING
     return Outcome(replies.TrackReply(order.code or "", url, active), _touched(order))
 

@@ -247,6 +247,8 @@ TRACK_LINK_DAYS = env_int("TRACK_LINK_DAYS", 30)
 # Open pages that a web process keeps up to date at a time, and those from one address: many phones may share one.
 LIVE_STREAMS_MAX = env_int("LIVE_STREAMS_MAX", 5000)
 LIVE_STREAMS_PER_ADDRESS = env_int("LIVE_STREAMS_PER_ADDRESS", 200)
+# Whether the link that on_track names may stop the session; each operator has a switch of its own
+TRACK_LINK_MAY_STOP = env_bool("TRACK_LINK_MAY_STOP", default=True)
 # Whether the network lets a buyer app declare that its customer agreed to the terms, without our form
 TERMS_DECLARED_CONSENT = env_bool("TERMS_DECLARED_CONSENT", default=False)
 

@@ -184,6 +184,11 @@ def public_base() -> str:
     return f"{parts.scheme}://{parts.netloc}"
 
 
+def track_url(token: str) -> str:
+    """The live page that a link's token opens."""
+    return f"{public_base()}/track/{token}"
+
+
 def terms_url(order: Order) -> str:
     """The page on which the customer reads the terms of an order and agrees to them."""
     return f"{public_base()}/terms/{form_token(order)}"

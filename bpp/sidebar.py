@@ -115,6 +115,8 @@ NAVIGATION: list[dict[str, Any]] = [
         "items": [
             _item("Sessions", "bolt", "fulfillment_session"),
             _item("Readings", "speed", "fulfillment_reading"),
+            _item("Live links", "link", "fulfillment_tracklink"),
+            _item("Link rules", "rule", "fulfillment_linkrules"),
             _item("Station events", "sensors", "fulfillment_stationevent"),
             _item("Walk-ins", "contactless", "fulfillment_walkin"),
             _item("Cards", "badge", "fulfillment_card"),

@@ -4,7 +4,7 @@ from django.contrib import admin
 from django.urls import include, path
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
 
-from bpp import api, entrance, explorer, views
+from bpp import api, entrance, explorer, page_deeds, views
 from orders import api as orders_api
 from orders.preview_admin import preview_page
 
@@ -21,6 +21,7 @@ urlpatterns = [
     path("api/docs/", SpectacularSwaggerView.as_view(url_name="schema"), name="docs"),
     path("", include("orders.urls")),
     path("", include("fulfillment.urls")),
+    path("track/<str:token>/<slug:deed>", page_deeds.track_deed, name="track-deed"),
     path("", include("support.urls")),
     path("admin/messages/", admin.site.admin_view(explorer.conversation_list), name="messages-list"),
     path(

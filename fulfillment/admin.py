@@ -14,6 +14,7 @@ from catalog.tenancy import Area, LogAdmin, OwnRelatedFilter
 from catalog.wording import kw, kwh
 from fulfillment.acts import SESSION_DEEDS
 from fulfillment.cards_admin import CardAdmin as CardAdmin
+from fulfillment.links_admin import TrackLinkAdmin as TrackLinkAdmin
 from fulfillment.models import Outage, Reading, Session, StationEvent
 from fulfillment.workflow_admin import WorkflowInstanceAdmin as WorkflowInstanceAdmin
 

@@ -5,32 +5,48 @@ The stream of events stands in front of Django, in `bpp.live`; where it does not
 
 from __future__ import annotations
 
-from django.http import HttpRequest, HttpResponse, JsonResponse
+from collections.abc import Callable
+from functools import wraps
+
+from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, JsonResponse
 from django.shortcuts import render
 from django.utils import timezone
-from django.views.decorators.http import require_safe
 
 from core.pages import sealed
-from fulfillment.services.tracking import Snapshot, snapshot, tracked_order
+from fulfillment.services.links import SAID, opened_link, tracked_order
+from fulfillment.services.tracking import Snapshot, snapshot
 from orders.filing import handed_out, paper_title, papers_of
 
 POLICY = (
     "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src 'self'; "
-    "form-action 'none'; base-uri 'none'; frame-ancestors 'none'"
+    "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 )
 
 
-@require_safe
+def _read_only(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
+    """405, sealed like every answer of the page, for anything but GET and HEAD."""
+
+    @wraps(view)
+    def asked(request: HttpRequest, *args: object, **kwargs: object) -> HttpResponse:
+        if request.method not in {"GET", "HEAD"}:
+            return sealed(HttpResponseNotAllowed(["GET", "HEAD"]), POLICY)
+        return view(request, *args, **kwargs)
+
+    return asked
+
+
+@_read_only
 def track(request: HttpRequest, token: str) -> HttpResponse:
     """The live page; complete without scripts."""
     seen = _look(token)
     if seen is None:
         return sealed(_gone(request), POLICY)
-    shown = {"seen": seen, "token": token, "papers": _papers(token)}
+    said = SAID.get(request.GET.get("said", ""), "")
+    shown = {"seen": seen, "token": token, "papers": _papers(token), "said": said}
     return sealed(render(request, "fulfillment/track.html", shown), POLICY)
 
 
-@require_safe
+@_read_only
 def track_paper(request: HttpRequest, token: str, place: int) -> HttpResponse:
     """The order's invoice (1) or a later note as a PDF, in the language that `lang` names."""
     order_id = tracked_order(token, timezone.now())
@@ -40,7 +56,7 @@ def track_paper(request: HttpRequest, token: str, place: int) -> HttpResponse:
     return sealed(handed_out(papers[place - 1], request.GET.get("lang", "en")), POLICY)
 
 
-@require_safe
+@_read_only
 def track_json(request: HttpRequest, token: str) -> HttpResponse:
     """The same as data."""
     seen = _look(token)
@@ -58,8 +74,8 @@ def _papers(token: str) -> list[tuple[int, str, str]]:
 
 def _look(token: str) -> Snapshot | None:
     now = timezone.now()
-    order_id = tracked_order(token, now)
-    return None if order_id is None else snapshot(order_id, now)
+    link = opened_link(token, now)
+    return None if link is None else snapshot(link.order_id, now, link)
 
 
 def _gone(request: HttpRequest) -> HttpResponse:

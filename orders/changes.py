@@ -16,6 +16,7 @@ class Who(StrEnum):
 
     BUYER = "buyer"
     OPERATOR = "operator"
+    DRIVER = "driver"
     SYSTEM = "system"
 
 
@@ -42,14 +43,14 @@ FLOWING = frozenset({"charging-started", "charging-paused", "charging-resumed"})
 RUNNING = FLOWING | {"charging-starting", "charging-ending"}
 OPEN = BEFORE | RUNNING
 
-# Only what stands here is allowed. The driver's page shows; it changes nothing.
+# Only what stands here is allowed. The driver acts by a link that carries the right to, on the live page.
 CHANGES: Mapping[What, Mapping[Who, frozenset[str]]] = {
     What.WINDOW: {Who.BUYER: BEFORE, Who.OPERATOR: BEFORE},
-    What.END: {Who.BUYER: BEFORE | FLOWING, Who.OPERATOR: BEFORE | FLOWING},
+    What.END: {Who.BUYER: BEFORE | FLOWING, Who.OPERATOR: BEFORE | FLOWING, Who.DRIVER: FLOWING},
     What.CONNECTOR: {Who.BUYER: BEFORE, Who.OPERATOR: BEFORE, Who.SYSTEM: BEFORE},
     What.BILLING: {Who.BUYER: OPEN},
     What.START: {Who.BUYER: READY | {"charging-starting"} | FLOWING, Who.OPERATOR: READY},
-    What.STOP: {Who.BUYER: RUNNING, Who.OPERATOR: RUNNING, Who.SYSTEM: RUNNING},
+    What.STOP: {Who.BUYER: RUNNING, Who.OPERATOR: RUNNING, Who.DRIVER: RUNNING, Who.SYSTEM: RUNNING},
     What.CANCEL: {Who.BUYER: BEFORE, Who.OPERATOR: BEFORE, Who.SYSTEM: BEFORE},
     What.APPROVE: {Who.OPERATOR: PENDING, Who.SYSTEM: PENDING},
     What.DECLINE: {Who.OPERATOR: PENDING, Who.SYSTEM: PENDING},

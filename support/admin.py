@@ -23,8 +23,8 @@ DUE_TONES = {"late": "danger", "soon": "warning", "done": "default"}
 class RatingAdmin(LogAdmin):
     operator_path = "order__operator"
     area: ClassVar[Area] = Area.CUSTOMERS
-    list_display = ("created_at", "order", "category", "stars", "value", "comment")
-    list_filter = (("category", ChoicesDropdownFilter),)
+    list_display = ("created_at", "order", "category", "stars", "value", "source", "comment")
+    list_filter = (("category", ChoicesDropdownFilter), ("source", ChoicesDropdownFilter))
     search_fields = ("order__code", "comment", "target")
     list_select_related = ("order",)
     ordering = ("-created_at",)

@@ -30,7 +30,7 @@ class RatingSerializer(RatingBase):
 
     class Meta:
         model = Rating
-        fields = ("id", "order", "category", "target", "value", "comment", "created_at", "updated_at")
+        fields = ("id", "order", "category", "target", "value", "source", "comment", "created_at", "updated_at")
 
 
 class TicketSerializer(TicketBase):

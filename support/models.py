@@ -21,11 +21,19 @@ class Rating(models.Model):
         AGENT = "Agent", "Agent"
         SUPPORT = "Support", "Support"
 
+    class Source(models.TextChoices):
+        APP = "app", "Buyer app"
+        FORM = "form", "Feedback form"
+        PAGE = "page", "Live page"
+
     order = models.ForeignKey(Order, on_delete=models.CASCADE, related_name="ratings")
     category = models.CharField(max_length=12, choices=Category)
     target = models.CharField(max_length=255, help_text="The id that was rated.")
     value = models.DecimalField(max_digits=3, decimal_places=2)
     comment = models.TextField(blank=True, default="")
+    source = models.CharField(
+        max_length=4, choices=Source, default=Source.APP, db_default=Source.APP, help_text="Where the value was given."
+    )
     form_token_hash = models.CharField(max_length=64, blank=True, default="")
     created_at = models.DateTimeField(db_default=Now())
     updated_at = models.DateTimeField(db_default=Now())

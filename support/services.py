@@ -25,7 +25,9 @@ RATING_CATEGORIES: tuple[str, ...] = tuple(str(value) for value in Rating.Catego
 LOWEST, HIGHEST, STEP = Decimal(0), Decimal(5), Decimal("0.01")
 HELP_SUBJECT = "Help asked for"
 FAULT_SUBJECT = "Charger fault"
+REPORT_SUBJECT = "Reported on the live page"
 COMMENT_LIMIT = 2000
+REPORT_LIMIT = 1000
 CODE_BYTES = 5
 
 
@@ -43,12 +45,17 @@ class ContactView:
 
 @transaction.atomic
 def rate(
-    bap_id: str, ratings: Iterable[tuple[str, str, Decimal]], *, now: datetime, transaction_id: str = ""
+    bap_id: str,
+    ratings: Iterable[tuple[str, str, Decimal]],
+    *,
+    now: datetime,
+    transaction_id: str = "",
+    source: str = Rating.Source.APP,
 ) -> tuple[Order, str]:
     """Keep ratings (target, category, value 0 to 5) of the buyer app's orders; a later one of a category replaces.
 
     A target is an order's id, or an item, EVSE, operator or transaction of one of its orders, of `transaction_id` where
-    that fits. Returns the first order and the token of its feedback form.
+    that fits; `source` says where the values were given. Returns the first order and the token of its feedback form.
     Raises NotFound `rating-target-unknown`, Invalid `rating-value` or `rating-category`.
     """
     given = [
@@ -58,22 +65,15 @@ def rate(
     if not given:
         raise Invalid("rating-value", "no rating was given; send at least one", path="ratings")
     for order, target, category, value in given:
+        kept = {
+            "target": target[:255],
+            "value": value,
+            "source": source,
+            "form_token_hash": _hash(feedback_token(order)),
+            "updated_at": now,
+        }
         Rating.objects.update_or_create(
-            order=order,
-            category=category,
-            defaults={
-                "target": target[:255],
-                "value": value,
-                "form_token_hash": _hash(feedback_token(order)),
-                "updated_at": now,
-            },
-            create_defaults={
-                "target": target[:255],
-                "value": value,
-                "form_token_hash": _hash(feedback_token(order)),
-                "created_at": now,
-                "updated_at": now,
-            },
+            order=order, category=category, defaults=kept, create_defaults={**kept, "created_at": now}
         )
     return given[0][0], feedback_token(given[0][0])
 
@@ -109,7 +109,8 @@ def add_feedback(
     first.save(update_fields=["comment", "updated_at"])
     if scores:
         name = first.order.code or first.target
-        rate(first.order.bap_id, [(name, category, value) for category, value in scores.items()], now=now)
+        given = [(name, category, value) for category, value in scores.items()]
+        rate(first.order.bap_id, given, now=now, source=Rating.Source.FORM)
     return ratings_for_token(token)
 
 
@@ -134,6 +135,27 @@ def open_ticket_for_fault(order_id: int, *, text: str, now: datetime) -> Ticket:
         raise NotFound("order-unknown", f"there is no order {order_id}", path="order_id")
     ticket = _ticket(order, FAULT_SUBJECT, phone="", email="", now=now)
     return _noted(ticket, text, now=now, actor="station")
+
+
+@transaction.atomic
+def report_problem(order_id: int, *, text: str, seen: str, now: datetime) -> Ticket:
+    """Open the ticket of a driver who reports a problem on the live page, or add to the open one.
+
+    `seen` is what the page showed, in words; `text` the driver's own, at most REPORT_LIMIT characters.
+    Raises NotFound `order-unknown`, Invalid `report-text`.
+    """
+    said = " / ".join(line.strip() for line in text.replace("\0", "").splitlines() if line.strip())
+    if not said or len(text) > REPORT_LIMIT:
+        raise Invalid(
+            "report-text",
+            f"the report has {len(text)} characters; write what is wrong, in 1 to {REPORT_LIMIT}",
+            path="text",
+        )
+    order = Order.objects.select_related("operator").filter(pk=order_id).first()
+    if order is None:
+        raise NotFound("order-unknown", f"there is no order {order_id}", path="order_id")
+    ticket = _ticket(order, REPORT_SUBJECT, phone="", email="", now=now)
+    return _noted(ticket, f"{said} [{seen}]", now=now, actor="driver")
 
 
 @transaction.atomic

@@ -2,8 +2,9 @@
 
 from fulfillment.models.cards import UID_FORM, Card, CardAccount, CardEntry, WalkIn, WalkInReading
 from fulfillment.models.events import RECOVERED, EventOut, StationEvent
+from fulfillment.models.links import LinkDeed, LinkRules, TrackLink
 from fulfillment.models.outages import Outage
-from fulfillment.models.sessions import Reading, ReadingRollup, Session, TrackLink
+from fulfillment.models.sessions import Reading, ReadingRollup, Session
 from fulfillment.models.workflows import TaskRun, WorkflowDefinition, WorkflowInstance
 
 __all__ = [
@@ -13,6 +14,8 @@ __all__ = [
     "CardAccount",
     "CardEntry",
     "EventOut",
+    "LinkDeed",
+    "LinkRules",
     "Outage",
     "Reading",
     "ReadingRollup",

@@ -175,16 +175,3 @@ class ReadingRollup(models.Model):
 
     def __str__(self) -> str:
         return f"{self.span} {self.at:%H:%M} {self.energy_wh} Wh"
-
-
-class TrackLink(models.Model):
-    """An unguessable link to the live page of one order; only the token's hash is stored."""
-
-    order = models.ForeignKey(Order, on_delete=models.CASCADE, related_name="track_links")
-    token_hash = models.CharField(max_length=64, unique=True)
-    created_at = models.DateTimeField(db_default=Now())
-    expires_at = models.DateTimeField()
-    revoked_at = models.DateTimeField(null=True, blank=True)
-
-    def __str__(self) -> str:
-        return f"link to {self.order}"

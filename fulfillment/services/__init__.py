@@ -15,6 +15,16 @@ from fulfillment.services.consuming import ingest_left
 from fulfillment.services.correcting import bill_late_due, correct_meter
 from fulfillment.services.emitting import emit_due
 from fulfillment.services.events import process_events_due, store_events
+from fulfillment.services.links import (
+    DEEDS,
+    SAID,
+    Link,
+    deeds_now,
+    open_link,
+    opened_link,
+    revoke_links,
+    take_once,
+)
 from fulfillment.services.operating import cancel as cancel_instance
 from fulfillment.services.operating import resume as resume_instance
 from fulfillment.services.operating import retriable, why_not_retried
@@ -33,11 +43,14 @@ from fulfillment.services.sessions import (
     request_start,
     request_stop,
 )
-from fulfillment.services.tracking import open_link, revoke_links, snapshot
+from fulfillment.services.tracking import snapshot
 from fulfillment.services.walk_in_watching import bill_late_walk_ins_due
 from fulfillment.services.walk_ins import stop_by_hand
 
 __all__ = [
+    "DEEDS",
+    "SAID",
+    "Link",
     "adopt_due",
     "advance_due",
     "balance",
@@ -49,6 +62,7 @@ __all__ = [
     "close_sessions_due",
     "correct",
     "correct_meter",
+    "deeds_now",
     "emit_due",
     "follow_order",
     "import_cards",
@@ -57,6 +71,7 @@ __all__ = [
     "nudge_advance",
     "open_link",
     "open_sessions_due",
+    "opened_link",
     "outages_over_due",
     "pending_progress",
     "plain_uid",
@@ -76,6 +91,7 @@ __all__ = [
     "store_events",
     "stranded_due",
     "suspend_instance",
+    "take_once",
     "tell_outages",
     "top_up",
     "why_not_retried",

@@ -1,30 +1,21 @@
-"""What does the driver's live page show, and who may open it?
-
-A link is a token derived from the order, so that the same address is given each time, but only its hash is kept: a copy
-of the table opens no page.
-"""
+"""What does the driver's live page show? Who may open it stands in `links`."""
 
 from __future__ import annotations
 
-import base64
-import hashlib
-from collections.abc import Collection
 from dataclasses import asdict, dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from django.conf import settings
-from django.db import transaction
 from django.db.models import Q
-from django.utils.crypto import salted_hmac
 
 from catalog.tariffs import PARKING_TIME, describe
 from core.money import from_paise, total
 from core.qr import qr_svg
-from fulfillment.models import Session, TrackLink
+from fulfillment.models import Session
 from fulfillment.services.deriving import Derived, derive
 from fulfillment.services.leaving import still_stands
+from fulfillment.services.links import Link, deeds_now, once_token
 from fulfillment.services.picturing import gaps_s, iso, newest_ms, power_curve, refund_open
 from orders import selectors as order_selectors
 from orders.estimates import vehicle_from
@@ -33,7 +24,6 @@ from orders.services import start_code
 
 S = Session.State
 STALE_AFTER_S = 15
-SHORTEST_TOKEN, LONGEST_TOKEN = 22, 64
 
 WORDS = {
     "waiting": "Ready. Start charging from your app.",
@@ -109,6 +99,8 @@ class Snapshot:
     gaps: tuple[tuple[int, int], ...] = ()
     refund_by: str = ""
     refund: str = ""
+    may: tuple[str, ...] = ()
+    once: str = ""
 
     @property
     def energy_kwh(self) -> str:
@@ -137,43 +129,12 @@ class Snapshot:
         return asdict(self) | shown
 
 
-@transaction.atomic
-def open_link(order_id: int, now: datetime) -> str:
-    """The token of the order's live page, valid from now for TRACK_LINK_DAYS; the same one until it is revoked."""
-    order = Order.objects.select_for_update(no_key=True, of=("self",)).get(pk=order_id)
-    revoked = TrackLink.objects.filter(order=order, revoked_at__isnull=False).count()
-    digest = salted_hmac("fulfillment.track", f"{order.pk}/{order.code}/{revoked}", algorithm="sha256").digest()
-    token = base64.urlsafe_b64encode(digest).decode().rstrip("=")
-    TrackLink.objects.update_or_create(
-        token_hash=_hash(token),
-        defaults={"order": order, "expires_at": now + timedelta(days=settings.TRACK_LINK_DAYS)},
-    )
-    return token
+def snapshot(order_id: int, now: datetime, link: Link | None = None) -> Snapshot:
+    """What the live page of an order shows now; names nobody.
 
-
-@transaction.atomic
-def revoke_links(order_id: int, now: datetime) -> int:
-    """Close every open link of an order; the next `open_link` gives another. Returns how many were closed."""
-    return TrackLink.objects.filter(order_id=order_id, revoked_at__isnull=True).update(revoked_at=now)
-
-
-def tracked_order(token: str, now: datetime) -> int | None:
-    """The id of the order a token opens; None where it is unknown, expired or revoked, without a difference."""
-    if not SHORTEST_TOKEN <= len(token) <= LONGEST_TOKEN:
-        return None
-    link = TrackLink.objects.filter(token_hash=_hash(token), revoked_at__isnull=True, expires_at__gt=now)
-    return link.values_list("order_id", flat=True).first()
-
-
-def tracked_orders(tokens: Collection[str], now: datetime) -> dict[str, int]:
-    """The same for many tokens at once: those that open an order, each with its id."""
-    hashed = {_hash(token): token for token in tokens if SHORTEST_TOKEN <= len(token) <= LONGEST_TOKEN}
-    links = TrackLink.objects.filter(token_hash__in=hashed, revoked_at__isnull=True, expires_at__gt=now)
-    return {hashed[found]: order_id for found, order_id in links.values_list("token_hash", "order_id")}
-
-
-def snapshot(order_id: int, now: datetime) -> Snapshot:
-    """What the live page of an order shows now; names nobody. As many statements for a long session as for a short."""
+    As many statements for a long session as for a short. For the `link` that asked, `may` names the deeds it may do
+    now and `once` is what their forms carry.
+    """
     order = Order.objects.select_related("connector__evse__station").get(pk=order_id)
     session = Session.objects.filter(order_id=order_id).first()
     quote, offer = _quotes(order)
@@ -211,6 +172,8 @@ def snapshot(order_id: int, now: datetime) -> Snapshot:
         start_code=code,
         start_qr=qr_svg(f"{order.code} {code}", scale=4) if code else "",
         **_told(order, session, quote, seen),
+        may=deeds_now(link, order, state) if link else (),
+        once=once_token(link, state) if link else "",
     )
 
 
@@ -262,10 +225,6 @@ def _promise(order: Order, quote: Quote) -> tuple[str, ...]:
         f"₹{from_paise(quote.total_paise, quote.currency).wire}{paid}",
         *(("Waiting for the operator's approval",) if order.fulfillment == Order.Fulfillment.PENDING_APPROVAL else ()),
     )
-
-
-def _hash(token: str) -> str:
-    return hashlib.sha256(token.encode()).hexdigest()
 
 
 def _state(order: Order, session: Session | None) -> str:

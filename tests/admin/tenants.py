@@ -17,11 +17,14 @@ from fulfillment.models import (
     Card,
     CardAccount,
     CardEntry,
+    LinkDeed,
+    LinkRules,
     Outage,
     Reading,
     Session,
     StationEvent,
     TaskRun,
+    TrackLink,
     WalkIn,
     WalkInReading,
     WorkflowDefinition,
@@ -200,8 +203,16 @@ def _heard(session: Session, outbox: OutboxMessage, ticket: Ticket, word: str, n
         ),
         _instance(session, word, now),
         Rating.objects.create(order=order, category="Order", target=f"{word}-o", value=4, comment=f"{word} comment"),
+        *_linked(order, word, now),
         *_carded(station, word, now),
     ]  # fmt: skip
+
+
+def _linked(order: Order, word: str, now: datetime) -> list[Model]:
+    """A link to the live page with a deed that was done by it, and the operator's switches."""
+    link = TrackLink.objects.create(order=order, token_hash=f"{word}-hash", expires_at=now + timedelta(days=1))
+    deed = LinkDeed.objects.create(link=link, name="report", number=0, at=now, said=f"{word}-said")
+    return [link, deed, LinkRules.objects.create(operator=order.operator)]
 
 
 def _carded(station: Station, word: str, now: datetime) -> list[Model]:
