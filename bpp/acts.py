@@ -155,7 +155,7 @@ def _resend(act: Act) -> str:
 
 def _revive(act: Act) -> str:
     if not outbox.revive([act.row.pk], now=act.now, actor=act.actor):
-        raise NotAllowed("not-in-this-state", "This callback is neither dead nor refused any more.")
+        raise NotAllowed("not-in-this-state", "This callback is neither dead nor refused any more, or mere progress.")
     return f"{act.row.action} is queued again with a day to get through."
 
 
@@ -267,7 +267,9 @@ OUTBOX_DEEDS = (
         "Send again",
         "Send the same bytes under the same message id once more? A buyer app that has it already ignores it.",
         _resend,
-        when=lambda message: message.state in (OutboxMessage.State.SENT, OutboxMessage.State.COALESCED),
+        when=lambda message: (
+            message.state in (OutboxMessage.State.SENT, OutboxMessage.State.COALESCED) and not message.progress
+        ),
         icon="send",
     ),
     Deed(
@@ -275,7 +277,9 @@ OUTBOX_DEEDS = (
         "Revive",
         "Put this callback back into the queue with a day to get through?",
         _revive,
-        when=lambda message: message.state in (OutboxMessage.State.DEAD, OutboxMessage.State.REFUSED),
+        when=lambda message: (
+            message.state in (OutboxMessage.State.DEAD, OutboxMessage.State.REFUSED) and not message.progress
+        ),
         icon="restart_alt",
     ),
 )

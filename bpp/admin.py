@@ -10,12 +10,13 @@ from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
 from django.contrib.auth.models import Group, User
 from django.http import HttpRequest
 from django.urls import reverse
+from django.utils import timezone
 from django.utils.html import format_html
 from unfold.contrib.filters.admin import ChoicesDropdownFilter
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 
 from bpp.acts import CLOSING_EVSE_DEEDS, CLOSING_STATION_DEEDS, KEY_DEEDS, ORDER_DEEDS, OUTBOX_DEEDS
-from bpp.models import DeliveryAttempt, InboxMessage, Layer2, OutboxMessage, OwnKey, Subscriber, Subscription
+from bpp.models import BuyerApp, DeliveryAttempt, InboxMessage, Layer2, OutboxMessage, OwnKey, Subscriber, Subscription
 from catalog.admin import EvseAdmin, StationAdmin
 from catalog.columns import column
 from catalog.deeds import DeedsMixin
@@ -103,6 +104,19 @@ class SubscriberAdmin(PlatformLogAdmin):
     list_display = ("subscriber_id", "key_id", "type", "domain", "status", "valid_until", "fetched_at")
     list_filter = ("type", "status")
     search_fields = ("subscriber_id", "key_id", "url")
+
+
+@admin.register(BuyerApp)
+class BuyerAppAdmin(PlatformAdmin):
+    """What was settled with single buyer apps; the others go by the network's settings."""
+
+    list_display = ("bap_id", "progress_every_s", "callback_pushes", "updated_at")
+    search_fields = ("bap_id", "note")
+    fields = ("bap_id", "progress_every_s", "callback_pushes", "note")
+
+    def save_model(self, request: HttpRequest, obj: BuyerApp, form: Any, change: bool) -> None:
+        obj.updated_at = timezone.now()
+        super().save_model(request, obj, form, change)
 
 
 @admin.register(OwnKey)

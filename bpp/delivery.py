@@ -37,7 +37,8 @@ LONGEST_S = 20.0
 AWAY_S = 0.2
 KEPT_CHARS = 2048
 
-# Only the head of a mailbox (one buyer app's transaction) is tried, and few mailboxes of one buyer app at a time.
+# Only the head of a mailbox (one buyer app's transaction) is tried, and few mailboxes of one buyer app at a time. What
+# is pushed to a URL that the app named has a mailbox beside it, so that a dead one holds up no answer.
 CLAIM = """
 WITH heads AS (
     SELECT o.id, row_number() OVER (PARTITION BY o.bap_id ORDER BY o.next_at, o.id) AS place
@@ -46,7 +47,8 @@ WITH heads AS (
       AND o.bap_id <> ALL(%(full)s)
       AND NOT EXISTS (
         SELECT 1 FROM bpp_outboxmessage e
-        WHERE e.state = 'pending' AND e.bap_id = o.bap_id AND e.transaction_id = o.transaction_id AND e.id < o.id)
+        WHERE e.state = 'pending' AND e.bap_id = o.bap_id AND e.transaction_id = o.transaction_id
+          AND e.pushed = o.pushed AND e.id < o.id)
 ), taken AS (
     SELECT o.id FROM bpp_outboxmessage o JOIN heads h ON h.id = o.id
     WHERE h.place <= %(each)s AND o.state = 'pending' AND (o.lease_until IS NULL OR o.lease_until < now())
@@ -58,7 +60,8 @@ FROM taken WHERE o.id = taken.id
 RETURNING o.id, o.bap_id, o.url, o.body, o.token, o.attempts, o.deadline_at
 """
 
-# Writes nothing of a row whose lease went to another worker. One round trip: until it is over, a kill sends out again
+# Writes nothing of a row whose lease went to another worker. Progress that has to wait is dropped where something newer
+# of its mailbox waits too. One round trip: until it is over, a kill sends out again
 # what was answered already.
 RECORD = """
 WITH brought AS (
@@ -69,7 +72,13 @@ WITH brought AS (
     ) AS b (id, token, state, reason, next_at, at, wait_ms, status, outcome, detail, response, key_id)
 ), mine AS (
     UPDATE bpp_outboxmessage o
-    SET lease_until = NULL, state = b.state, reason = b.reason, next_at = coalesce(b.next_at, o.next_at),
+    SET lease_until = NULL, reason = b.reason,
+        state = CASE WHEN b.state = 'pending' AND o.progress AND EXISTS (
+            SELECT 1 FROM bpp_outboxmessage n
+            WHERE n.state = 'pending' AND n.bap_id = o.bap_id AND n.transaction_id = o.transaction_id
+              AND n.pushed = o.pushed AND n.id > o.id
+        ) THEN 'coalesced' ELSE b.state END,
+        next_at = coalesce(b.next_at, o.next_at),
         sent_at = CASE WHEN b.state = 'sent' THEN b.at END
     FROM brought b
     WHERE o.id = b.id AND o.token = b.token AND o.state = 'pending'

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from typing import Any
 
+from bpp import buyer_apps, replies, showing
 from bpp import messages as m
-from bpp import replies, showing
 from core.errors import DomainError, Invalid, NotAllowed, NotFound, Unavailable
 from fulfillment import services as fulfillment
 from orders import selectors as order_selectors
@@ -43,9 +43,12 @@ class Wait:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
+    """What came of a request; `notes` are kept beside the message."""
+
     reply: replies.Reply
     touched: Touched | None = None
     wait: Wait | None = None
+    notes: tuple[m.Note, ...] = ()
 
 
 def handle(request: m.Request, caller: m.Caller, *, now: datetime) -> Outcome:
@@ -99,7 +102,7 @@ def _init(request: m.Init, caller: m.Caller, now: datetime) -> Outcome:
         may_redirect=request.may_redirect,
         now=now,
     )
-    return _shown(order, now)
+    return replace(_shown(order, now), notes=buyer_apps.want_pushes(order, request.callback_url, now=now))
 
 
 def _confirm(request: m.Confirm, caller: m.Caller, now: datetime) -> Outcome:
@@ -144,7 +147,8 @@ def _track(request: m.Track, caller: m.Caller, now: datetime) -> Outcome:
     order = order_selectors.order_for(caller.bap_id, request.order)
     url = showing.track_url(fulfillment.open_link(order.id, now=now))
     active = order.state == Order.State.ACTIVE and order.fulfillment in showing.RUNNING
-    return Outcome(replies.TrackReply(order.code or "", url, active), _touched(order))
+    notes = buyer_apps.want_pushes(order, request.callback_url, now=now)
+    return Outcome(replies.TrackReply(order.code or "", url, active), _touched(order), notes=notes)
 
 
 def _cancel(request: m.Cancel, caller: m.Caller, now: datetime) -> Outcome:

@@ -110,6 +110,7 @@ def _outcome(
             request, notes = dialect.parse(row.action, document)
             _keep_notes(row, notes)
             outcome = handlers.handle(request, caller, now=now)
+            _keep_notes(row, outcome.notes)
     except WireFault as err:
         return ErrorReply(err.code, err.text, err.paths), None, None
     except DomainError as err:

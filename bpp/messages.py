@@ -163,13 +163,17 @@ class Select:
 
 @dataclass(frozen=True, slots=True)
 class Init:
-    """A wish with payer and driver; `may_redirect`: the customer lets us move the order where its charger fails."""
+    """A wish with payer and driver; `may_redirect`: the customer lets us move the order where its charger fails.
+
+    `callback_url` is where the buyer app wants the order's progress pushed to.
+    """
 
     wish: Select
     billing: Contact
     customer: Contact
     payment: PaymentProof
     may_redirect: bool = False
+    callback_url: str = ""
 
 
 @dataclass(frozen=True, slots=True)

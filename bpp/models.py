@@ -80,6 +80,9 @@ class OutboxMessage(models.Model):
     part = models.IntegerField(default=0, help_text="Number of this part where one answer goes out in several.")
     order_id = models.BigIntegerField(null=True, blank=True)
     progress = models.BooleanField(default=False, help_text="May be replaced by a later one while undelivered.")
+    pushed = models.BooleanField(
+        default=False, db_default=False, help_text="Goes to the URL that the buyer app named for this order."
+    )
     operator = models.ForeignKey(Operator, null=True, blank=True, on_delete=models.PROTECT, db_index=False)
     verdicts = models.JSONField(default=list, help_text="Faults of our own answer: list of {path, seen, note}.")
     created_at = models.DateTimeField(db_default=Now())
@@ -96,6 +99,11 @@ class OutboxMessage(models.Model):
         constraints = [
             models.UniqueConstraint(
                 fields=["answers", "part"], condition=Q(answers__isnull=False), name="outbox_one_answer"
+            ),
+            models.UniqueConstraint(
+                fields=["order_id", "bap_id", "pushed"],
+                condition=Q(progress=True, state="pending"),
+                name="outbox_one_progress",
             ),
             models.CheckConstraint(condition=Q(deadline_at__gte=F("created_at")), name="outbox_deadline"),
         ]
@@ -152,6 +160,42 @@ class Subscriber(models.Model):
 
     def __str__(self) -> str:
         return f"{self.subscriber_id}|{self.key_id}"
+
+
+class BuyerApp(models.Model):
+    """What the platform has settled with one buyer app; where there is no row, the network's settings hold."""
+
+    bap_id = models.CharField("subscriber id", max_length=255, unique=True)
+    progress_every_s = models.PositiveIntegerField(
+        null=True, blank=True, help_text="Progress while charging at most this often, s; empty: as the network's."
+    )
+    callback_pushes = models.BooleanField(
+        default=True, help_text="Progress also goes to the callback_url that the app names for an order."
+    )
+    note = models.TextField(blank=True, default="", help_text="Why, and with whom it was settled.")
+    updated_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(progress_every_s__isnull=True) | Q(progress_every_s__gte=1), name="buyer_app_progress"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.bap_id
+
+
+class ProgressPush(models.Model):
+    """Where a buyer app wants the progress of one order pushed to, beside its registered URL."""
+
+    order_id = models.BigIntegerField(unique=True)
+    bap_id = models.CharField(max_length=255)
+    url = models.TextField()
+    asked_at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return self.url
 
 
 class OwnKey(models.Model):

@@ -11,6 +11,7 @@ from typing import Any
 from django.conf import settings
 from django.db import connection, transaction
 from django.db.models import Q
+from django.db.models.functions import Now
 
 from bpp import dialects, layer2, registry
 from bpp.messages import Caller
@@ -23,11 +24,16 @@ log = logging.getLogger(__name__)
 
 PENDING = OutboxMessage.State.PENDING
 TAKEN_S = 10
+# No attempt is under way; a worker that died leaves a lease that has run out.
+LANDED = Q(lease_until__isnull=True) | Q(lease_until__lt=Now())
 
 
 @dataclass(frozen=True, slots=True)
 class Owed:
-    """What `enqueue` needs beside the reply: `answers` where it is solicited, the rest for those who look."""
+    """What `enqueue` needs beside the reply: `answers` where it is solicited, the rest for those who look.
+
+    `push_url` is where it goes instead of below the app's registered URL, in a mailbox of its own.
+    """
 
     action: str
     message_id: str
@@ -36,12 +42,13 @@ class Owed:
     operator_id: int | None = None
     progress: bool = False
     deadline_at: datetime | None = None
+    push_url: str = ""
 
 
 def enqueue(reply: Reply, caller: Caller, owed: Owed, *, now: datetime) -> OutboxMessage:
     """Freeze `reply` as the bytes to sign and queue it, in the transaction that decided it.
 
-    A progress message replaces the undelivered ones of its order: a slow buyer app gets the latest and no backlog.
+    What is told of an order unasked replaces its undelivered progress: a slow buyer app gets the latest and no backlog.
     """
     if not connection.in_atomic_block:
         raise RuntimeError("enqueue belongs into the transaction of the decision it reports")
@@ -55,20 +62,21 @@ def enqueue(reply: Reply, caller: Caller, owed: Owed, *, now: datetime) -> Outbo
         bpp_id=settings.BECKN_SUBSCRIBER_ID,
         bpp_uri=settings.BECKN_SUBSCRIBER_URL,
     )
-    if owed.progress:
-        _replace_progress(owed.order_id, now)
+    if owed.answers is None and owed.order_id is not None:
+        _replace_progress(owed, caller, now)
     deadline = owed.deadline_at or now + timedelta(seconds=settings.BECKN_STATE_DEADLINE_S)
     row = OutboxMessage.objects.create(
         bap_id=caller.bap_id,
         transaction_id=caller.transaction_id,
         message_id=owed.message_id,
         action=owed.action,
-        url=_url_to_try(caller, owed.action),
+        url=owed.push_url or _url_to_try(caller, owed.action),
         body=dialect.dumps(document),
         answers=owed.answers,
         order_id=owed.order_id,
         operator_id=owed.operator_id,
         progress=owed.progress,
+        pushed=bool(owed.push_url),
         verdicts=own_faults(owed.action, document),
         created_at=now,
         next_at=now,
@@ -91,6 +99,12 @@ def own_faults(action: str, document: dict[str, Any]) -> list[dict[str, str]]:
     return [note.as_dict() for note in notes]
 
 
+def progress_flies(order_id: int, *, pushed: bool = False) -> bool:
+    """Whether an attempt to deliver the order's progress is under way: what is newer waits for its outcome."""
+    flying = OutboxMessage.objects.filter(order_id=order_id, progress=True, pushed=pushed, state=PENDING)
+    return flying.exclude(LANDED).exists()
+
+
 def callback_url(caller: Caller, action: str) -> str:
     """Where the callback goes: the registry's URL; the context's bap_uri only where it has the same scheme and host.
 
@@ -103,9 +117,10 @@ def callback_url(caller: Caller, action: str) -> str:
 
 
 def revive(message_ids: Sequence[int], *, now: datetime, actor: str) -> int:
-    """Put dead or refused callbacks back into the queue with a day to go; returns how many."""
+    """Put dead or refused callbacks back into the queue with a day to go; returns how many. Progress stays dead."""
+    lost = OutboxMessage.objects.filter(id__in=message_ids, state__in=["dead", "refused"], progress=False)
     with transaction.atomic():
-        count = OutboxMessage.objects.filter(id__in=message_ids, state__in=["dead", "refused"]).update(
+        count = lost.update(
             state=PENDING,
             next_at=now,
             lease_until=None,
@@ -119,11 +134,16 @@ def revive(message_ids: Sequence[int], *, now: datetime, actor: str) -> int:
 
 
 def resend(message_id: int, *, now: datetime, actor: str) -> OutboxMessage:
-    """Queue the same bytes under the same message_id once more. Raises NotAllowed while the first is still pending."""
+    """Queue the same bytes under the same message_id once more.
+
+    Raises NotAllowed while the first is still pending, and for progress, of which only the newest is worth telling.
+    """
     with transaction.atomic():
         row = OutboxMessage.objects.select_for_update(no_key=True).get(id=message_id)
         if row.state == PENDING:
             raise NotAllowed("not-in-this-state", "This callback is still pending; it will be tried by itself.")
+        if row.progress:
+            raise NotAllowed("not-in-this-state", "Progress is not sent again: the newest is told by itself.")
         _requeue(row, now, f"sent again by {actor}")
     return row
 
@@ -172,7 +192,18 @@ def _requeue(row: OutboxMessage, now: datetime, why: str) -> None:
     nudge_on_commit("deliver")
 
 
-def _replace_progress(order_id: int | None, now: datetime) -> None:
-    OutboxMessage.objects.filter(order_id=order_id, progress=True, state=PENDING, lease_until__isnull=True).update(
-        state=OutboxMessage.State.COALESCED, reason="replaced by a later one", sent_at=now
+def _replace_progress(owed: Owed, caller: Caller, now: datetime) -> None:
+    """Take back the order's progress that nobody is delivering just now: of the same mailbox, or of both by a state.
+
+    With newer progress the callbacks in front of it are tried again at once, so that an app which is back hears soon.
+    """
+    waiting = OutboxMessage.objects.filter(
+        LANDED, bap_id=caller.bap_id, transaction_id=caller.transaction_id, state=PENDING
     )
+    if owed.progress:
+        waiting = waiting.filter(pushed=bool(owed.push_url))
+    waiting.filter(order_id=owed.order_id, progress=True).update(
+        state=OutboxMessage.State.COALESCED, lease_until=None, reason="replaced by a later one", sent_at=now
+    )
+    if owed.progress:
+        waiting.filter(next_at__gt=now).update(next_at=now)

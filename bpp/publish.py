@@ -8,11 +8,11 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from django.conf import settings
-from django.db import transaction
+from django.db import IntegrityError, transaction
 from django.db.models import Exists, OuterRef, QuerySet
 from django.db.models.functions import Now
 
-from bpp import inbox, outbox, showing
+from bpp import buyer_apps, inbox, outbox, showing
 from bpp.models import InboxMessage
 from bpp.replies import OrderReply, OrderView
 from core.due import lock_next
@@ -57,17 +57,34 @@ def publish_next(*, now: datetime) -> int:
 
 
 def publish_progress(*, now: datetime) -> int:
-    """Tell the progress of running sessions, each at most every BECKN_PROGRESS_EVERY_S; returns how many."""
-    count = 0
-    for order_id in fulfillment.progress_due(now=now, every_s=settings.BECKN_PROGRESS_EVERY_S):
-        with transaction.atomic():
-            if not fulfillment.mark_progress(order_id, now=now, every_s=settings.BECKN_PROGRESS_EVERY_S):
-                continue
-            order = Order.objects.get(id=order_id)
-            if order.state == Order.State.ACTIVE:
-                _tell(order, None, now, progress=True)
-                count += 1
+    """Tell the progress of running sessions, each at most every BECKN_PROGRESS_EVERY_S or as its buyer app has it.
+
+    Returns how many were told. While an attempt to tell an order's progress is under way its next one stays due.
+    """
+    every_s, apart, count = settings.BECKN_PROGRESS_EVERY_S, buyer_apps.progress_every(), 0
+    for order_id in fulfillment.progress_due(now=now, every_s=every_s, apart=apart):
+        try:
+            with transaction.atomic():
+                if outbox.progress_flies(order_id):
+                    continue
+                if fulfillment.mark_progress(order_id, now=now, every_s=every_s, apart=apart):
+                    count += _tell_progress(Order.objects.get(id=order_id), now)
+        except IntegrityError as err:
+            if "outbox_one_progress" not in str(err):
+                raise
+            # A worker took the undelivered one in hand between our look and our word.
+            log.info("progress waits for the one before", extra={"order": order_id})
     return count
+
+
+def _tell_progress(order: Order, now: datetime) -> int:
+    if order.state != Order.State.ACTIVE:
+        return 0
+    _tell(order, None, now, progress=True)
+    push_url = buyer_apps.push_url(order)
+    if push_url and not outbox.progress_flies(order.id, pushed=True):
+        _tell(order, None, now, progress=True, push_url=push_url)
+    return 1
 
 
 def _tell_next(now: datetime) -> int:
@@ -144,7 +161,8 @@ def _told_later(event: OrderEvent) -> bool:
     )
 
 
-def _tell(order: Order, event: OrderEvent | None, now: datetime, *, progress: bool) -> None:
+def _tell(order: Order, event: OrderEvent | None, now: datetime, *, progress: bool, push_url: str = "") -> None:
+    wait_s = settings.BECKN_DEFAULT_TTL_S if push_url else settings.BECKN_STATE_DEADLINE_S
     caller = showing.caller_of(order, str(uuid.uuid4()))
     reply = OrderReply(_view(order, event, now))
     owed = outbox.Owed(
@@ -153,7 +171,8 @@ def _tell(order: Order, event: OrderEvent | None, now: datetime, *, progress: bo
         order_id=order.id,
         operator_id=order.operator_id,
         progress=progress,
-        deadline_at=now + timedelta(seconds=settings.BECKN_STATE_DEADLINE_S),
+        deadline_at=now + timedelta(seconds=wait_s),
+        push_url=push_url,
     )
     outbox.enqueue(reply, caller, owed, now=now)
 

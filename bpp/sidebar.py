@@ -143,6 +143,7 @@ NAVIGATION: list[dict[str, Any]] = [
             _item("Messages in", "call_received", "bpp_inboxmessage"),
             _item("Messages out", "call_made", "bpp_outboxmessage"),
             _item("Subscribers", "hub", "bpp_subscriber", platform=True),
+            _item("Buyer apps", "smartphone", "bpp_buyerapp", platform=True),
             _item("Own keys", "key", "bpp_ownkey", platform=True),
             _item("Layer 2", "rule", "bpp_layer2", platform=True),
             _item("Payment news", "webhook", "orders_paymentnews", platform=True),

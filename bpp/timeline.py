@@ -177,7 +177,7 @@ def _answered(message: OutboxMessage, reach: Reach, now: datetime) -> Entry:
         entry.took = f"delivered in {span((message.sent_at - message.created_at).total_seconds())}"
     if message.state == OutboxMessage.State.PENDING:
         entry.next_at, entry.next_in = message.next_at, ago(message.next_at, now)
-    acts = reach.may_write(Area.NETWORK, message.operator_id)
+    acts = reach.may_write(Area.NETWORK, message.operator_id) and not message.progress
     entry.may_revive = acts and message.state in {"dead", "refused"}
     entry.may_resend = acts and message.state in {"sent", "coalesced"}
     _set_ttl(entry, message.sent_at, now)

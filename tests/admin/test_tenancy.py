@@ -135,7 +135,15 @@ def test_actions_cannot_reach_foreign_rows(ours: Tenant, theirs: Tenant, client:
 
 def test_platform_tables_are_closed_to_operators(ours: Tenant, client: Client) -> None:
     client.force_login(ours.staff("owner"))
-    platform = ("bpp_subscriber", "bpp_ownkey", "bpp_subscription", "bpp_layer2", "auth_user", "auth_group")
+    platform = (
+        "bpp_subscriber",
+        "bpp_buyerapp",
+        "bpp_ownkey",
+        "bpp_subscription",
+        "bpp_layer2",
+        "auth_user",
+        "auth_group",
+    )
     for name in (*platform, "fulfillment_workflowdefinition"):
         assert client.get(reverse(f"admin:{name}_changelist")).status_code == 403
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import psycopg
 import pytest
-from django.db import connection
+from django.db import IntegrityError, connection, transaction
 from django.utils import timezone
 
 from bpp import delivery, inbox, outbox
@@ -343,3 +343,39 @@ def test_worker_whose_row_was_closed_meanwhile_writes_nothing(db: None) -> None:
     OutboxMessage.objects.update(state=State.COALESCED)
     delivery.record_all([(mine, Try("ack", 3, 200), datetime.now(tz=timezone.get_default_timezone()))])
     assert (after(row).state, row.tries.count()) == (State.COALESCED, 0)
+
+
+# -- progress ---------------------------------------------------------------------------------------------------------
+
+
+def test_progress_that_failed_is_dropped_where_something_newer_waits(buyer_app: BuyerApp) -> None:
+    old = owe_to(buyer_app, progress=True, order_id=1)
+    mine = claimed(old)
+    newer = owe_to(buyer_app, order_id=1)
+    delivery.record_all([(mine, Try("fault", detail="no answer"), timezone.now())])
+    assert (after(old).state, old.tries.count()) == (State.COALESCED, 1)
+    assert delivery.deliver() == 1
+    assert after(newer).state == State.SENT
+
+
+def test_progress_that_failed_is_tried_again_where_nothing_newer_waits(buyer_app: BuyerApp) -> None:
+    row = owe_to(buyer_app, progress=True, order_id=1)
+    owe_to(buyer_app, order_id=2, transaction_id="t-2")
+    owe_to(buyer_app, order_id=1, pushed=True, progress=True)
+    delivery.record_all([(claimed(row), Try("fault", detail="no answer"), timezone.now())])
+    assert (after(row).state, row.lease_until) == (State.PENDING, None)
+
+
+def test_one_undelivered_progress_of_an_order_is_all_there_can_be(buyer_app: BuyerApp) -> None:
+    owe_to(buyer_app, progress=True, order_id=1)
+    owe_to(buyer_app, progress=True, order_id=1, pushed=True)
+    with pytest.raises(IntegrityError, match="outbox_one_progress"), transaction.atomic():
+        owe_to(buyer_app, progress=True, order_id=1)
+
+
+def test_url_that_the_app_named_holds_up_no_answer(buyer_app: BuyerApp) -> None:
+    pushed = owe_to(buyer_app, pushed=True, progress=True, order_id=1)
+    row = owe_to(buyer_app, order_id=1)
+    OutboxMessage.objects.filter(pk=pushed.pk).update(next_at=timezone.now() + AGO)
+    assert delivery.deliver() == 1
+    assert (after(pushed).state, after(row).state) == (State.PENDING, State.SENT)

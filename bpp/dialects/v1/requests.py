@@ -42,7 +42,7 @@ def select(message: dict[str, Any], reader: Reader) -> Select:
 
 
 def init(message: dict[str, Any], reader: Reader) -> Init:
-    """A wish with the payer's and the driver's details."""
+    """A wish with the payer's and the driver's details, and where the order's progress may be pushed to."""
     order = reader.map(message, "order", "$.message")
     return Init(
         _wish(order, reader),
@@ -50,6 +50,7 @@ def init(message: dict[str, Any], reader: Reader) -> Init:
         _customer(order, reader),
         _payment(order, reader),
         may_redirect=changes.may_redirect(order, reader),
+        callback_url=reader.text(message, "callback_url", "$.message", limit=2048),
     )
 
 
