@@ -2,11 +2,11 @@
 
 from django.urls import path
 
-from fulfillment import api, views
+from fulfillment import api, track_api, views
 
 urlpatterns = [
     path("events", api.EventsView.as_view(), name="events"),
-    path("track/<str:token>.json", views.track_json, name="track-json"),
+    path("track/<str:token>.json", track_api.TrackJsonView.as_view(), name="track-json"),
     path("track/<str:token>/papers/<int:place>.pdf", views.track_paper, name="track-paper"),
     path("track/<str:token>", views.track, name="track"),
 ]
