@@ -218,6 +218,12 @@ def test_describe_says_steps_and_grace() -> None:
     )
 
 
+def test_describe_speaks_the_languages_of_drivers() -> None:
+    assert describe(DAY, language="hi") == "₹18.00 प्रति kWh, ₹14.00 09:00 से 16:00 तक, ₹20.00 प्रति सत्र"
+    assert describe(DAY, language="kn") == "₹18.00 ಪ್ರತಿ kWh ಗೆ, ₹14.00 09:00 ರಿಂದ 16:00 ರವರೆಗೆ, ₹20.00 ಪ್ರತಿ ಸೆಷನ್‌ಗೆ"
+    assert describe(DAY, language="zz") == describe(DAY)
+
+
 def test_schedule_is_read_once_for_the_same_content() -> None:
     assert schedule([element("8.75")]) is schedule([element("8.75")])
     assert schedule([element("8.75")]) is not schedule([element("8.76")])
