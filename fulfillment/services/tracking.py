@@ -62,7 +62,8 @@ class Snapshot:
     `seq` grows with all that is told: ms since 1970 of the newest news. `at` is the time of the newest reading,
     `ends_at` when the session will end by `ends_by`: energy, money, time or full; empty where nobody can say. `series`
     holds (s since the start, W, Wh), `gaps` (from, until) where the station told nothing. `refund` is the open refund
-    in rupees and `refund_by` when it was promised.
+    in rupees and `refund_by` when it was promised. `may` names the deeds that the link which asked may do now, and
+    `once` is what their forms carry.
     """
 
     state: str
