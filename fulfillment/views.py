@@ -10,12 +10,15 @@ from functools import wraps
 
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, JsonResponse
 from django.shortcuts import render
-from django.utils import timezone
+from django.utils import timezone, translation
 
 from core.pages import sealed
-from fulfillment.services.links import SAID, opened_link, tracked_order
+from fulfillment.live_page import page_of
+from fulfillment.services.framing import frame_of
+from fulfillment.services.links import opened_link, tracked_order
 from fulfillment.services.tracking import Snapshot, snapshot
 from orders.filing import handed_out, paper_title, papers_of
+from orders.views.terms import NAMES, asked_language
 
 POLICY = (
     "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src 'self'; "
@@ -37,13 +40,24 @@ def _read_only(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]
 
 @_read_only
 def track(request: HttpRequest, token: str) -> HttpResponse:
-    """The live page; complete without scripts."""
-    seen = _look(token)
-    if seen is None:
+    """The live page, complete without scripts, in the language asked for by `lang`, else the browser's.
+
+    `said` is the code of what came of a deed; `still` leaves out the reload of a page without scripts.
+    """
+    language, now = asked_language(request), timezone.now()
+    link = opened_link(token, now)
+    if link is None:
         return sealed(_gone(request), POLICY)
-    said = SAID.get(request.GET.get("said", ""), "")
-    shown = {"seen": seen, "token": token, "papers": _papers(token), "said": said}
-    return sealed(render(request, "fulfillment/track.html", shown), POLICY)
+    seen, frame = snapshot(link.order_id, now, link), frame_of(link.order_id)
+    with translation.override(language):
+        shown = page_of(seen, frame, language=language, now=now, said=request.GET.get("said", "")) | {
+            "token": token,
+            "language": language,
+            "languages": NAMES,
+            "papers": _papers(link.order_id, language),
+            "still": "still" in request.GET,
+        }
+        return sealed(render(request, "fulfillment/track.html", shown), POLICY)
 
 
 @_read_only
@@ -65,11 +79,10 @@ def track_json(request: HttpRequest, token: str) -> HttpResponse:
     return sealed(JsonResponse(seen.as_dict()), POLICY)
 
 
-def _papers(token: str) -> list[tuple[int, str, str]]:
+def _papers(order_id: int, language: str) -> list[tuple[int, str, str]]:
     """The order's papers as (place, title, number)."""
-    order_id = tracked_order(token, timezone.now())
-    papers = papers_of(order_id) if order_id is not None else []
-    return [(place, paper_title(paper), paper.number) for place, paper in enumerate(papers, start=1)]
+    papers = papers_of(order_id)
+    return [(place, paper_title(paper, language), paper.number) for place, paper in enumerate(papers, start=1)]
 
 
 def _look(token: str) -> Snapshot | None:
@@ -80,4 +93,6 @@ def _look(token: str) -> Snapshot | None:
 
 def _gone(request: HttpRequest) -> HttpResponse:
     """One answer for unknown, expired and revoked links, so that guessing teaches nothing."""
-    return render(request, "fulfillment/gone.html", status=404)
+    language = asked_language(request)
+    with translation.override(language):
+        return render(request, "fulfillment/gone.html", {"language": language}, status=404)

@@ -31,9 +31,9 @@ def paper_of(invoice: Invoice) -> Paper:
     )
 
 
-def paper_title(invoice: Invoice) -> str:
-    """What kind of paper it is, in English: a tax invoice only where the supplier is registered."""
-    return title_of(paper_of(invoice))
+def paper_title(invoice: Invoice, language: str = "en") -> str:
+    """What kind of paper it is, in a language of LANGUAGES: a tax invoice only where the supplier is registered."""
+    return title_of(paper_of(invoice), language)
 
 
 def handed_out(invoice: Invoice, language: str = "en") -> HttpResponse:

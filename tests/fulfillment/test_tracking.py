@@ -13,6 +13,7 @@ from django.utils import timezone
 
 from fulfillment import services as fulfillment
 from fulfillment.models import Session, TrackLink
+from fulfillment.services.framing import frame_of
 from fulfillment.services.tracking import snapshot
 from orders.services import cancel_order
 from tests.factories.fulfillment import charging_session, run_steps, waiting_session
@@ -86,8 +87,9 @@ def test_page_shows_the_session_and_no_person(supplier: FakeSupplier) -> None:
 def test_page_needs_nothing_from_elsewhere_and_little_in_all(supplier: FakeSupplier) -> None:
     token = fulfillment.open_link(charging_session().order_id, timezone.now())
     page = get(f"{BASE}/{token}").content
-    files = [Path(finders.find(f"fulfillment/{name}") or "") for name in ("track.css", "track.js", "bolt.svg")]
-    assert len(page) + sum(file.stat().st_size for file in files) < 60_000
+    chart = ("vendor/uplot/uPlot.iife.min.js", "vendor/uplot/uPlot.min.css")
+    files = [Path(finders.find(f"fulfillment/{name}") or "") for name in ("track.css", "track.js", "bolt.svg", *chart)]
+    assert len(page) + sum(file.stat().st_size for file in files) < 120_000
     assert b"http://" not in page
     assert b"https://" not in page
     assert b"style=" not in page
@@ -123,6 +125,28 @@ def test_power_curve_shows_the_taper(supplier: FakeSupplier) -> None:
     assert heights[0] == 0.5
     assert heights[-1] > 5, "down is less power"
     assert seen.as_dict()["curve"] == seen.curve
+
+
+def test_page_speaks_the_language_asked_for(supplier: FakeSupplier) -> None:
+    token = fulfillment.open_link(charging_session().order_id, timezone.now())
+    for query, header in (("?lang=hi", ""), ("", "hi-IN,hi;q=0.9,en;q=0.5")):
+        page = Client().get(f"{BASE}/{token}{query}", headers={"Accept-Language": header}).content.decode()
+        assert '<html lang="hi">' in page
+        assert "₹18.00 प्रति kWh" in page
+    gone = Client().get(f"{BASE}/unknown?lang=kn").content.decode()
+    assert "ಈ ಲಿಂಕ್‌ನಿಂದ ಏನೂ ತೆರೆಯುವುದಿಲ್ಲ" in gone
+
+
+def test_page_frames_the_order_while_it_waits() -> None:
+    session = waiting_session()
+    frame = frame_of(session.order_id)
+    assert (frame.zone, frame.started_at, frame.ended_at) == ("Asia/Kolkata", None, None)
+    assert frame.promised.order == session.order.code
+    assert (frame.promised.payment_type, frame.promised.payment_status) == ("PRE-ORDER", "PAID")
+    token = fulfillment.open_link(session.order_id, timezone.now())
+    page = get(f"{BASE}/{token}").content.decode()
+    assert session.order.code in page
+    assert "paid, before the session" in page
 
 
 def test_cancelled_order_says_so() -> None:

@@ -1,30 +1,179 @@
 "use strict";
-/* Keeps the page up to date every two seconds; without it the page reloads itself. */
+/* Keeps the driver's page true: by one stream of news, by asking where there is none, and by the server's own HTML where
+   the page takes another shape. Without it every figure is there all the same and the page loads anew by itself. */
 (() => {
+  const SILENCE_MS = 25000, ASK_MS = 5000, LONGEST_WAIT_MS = 60000, STALE_S = 15, SPEAK_MS = 300000, TABLE_ROWS = 30;
+  const OVER = ["ended", "failed", "cancelled"];
   const body = document.body;
-  const every = 2000;
-  let state = body.dataset.state;
-  let heardAt = Date.now();
-  let age = Number(document.querySelector('[data-field="age_s"]').textContent || 0);
+  const one = (selector) => document.querySelector(selector);
+  const all = (selector) => [...document.querySelectorAll(selector)];
+  const { words, zone, started, seen: first } = JSON.parse(one("#live").textContent);
+  const clock = new Intl.DateTimeFormat("en-GB", { timeZone: zone, hour: "2-digit", minute: "2-digit" });
+  const clockS = new Intl.DateTimeFormat("en-GB", { timeZone: zone, hour: "2-digit", minute: "2-digit", second: "2-digit" });
 
-  const show = (seen) => {
-    for (const part of document.querySelectorAll("[data-field]")) {
-      const value = seen[part.dataset.field];
-      if (part.tagName === "PROGRESS") { part.value = value || 0; continue; }
-      const text = value === null || value === undefined ? "" : String(value);
-      if (part.textContent !== text) { part.textContent = text; }
+  let seen = first;
+  let ageAt = Date.now();
+  const over = () => OVER.includes(seen.state);
+  const fill = (text, ...values) => values.reduce((done, value) => done.replace("{}", value), text);
+  const rupees = (text) => "₹" + String(text).replace(/(\d)(?=(\d\d)+\d\.)/g, "$1,");
+
+  /* Words for ears: one status region, at a change of state, each 5 % and each 5 minutes. */
+
+  let spokenAt = Date.now();
+  let spokenStep = Math.floor(first.percent / 5);
+  const speak = (text) => { one("[data-speak]").textContent = text; spokenAt = Date.now(); };
+  const speakProgress = () => {
+    const step = Math.floor(seen.percent / 5);
+    if (!seen.live || (step === spokenStep && Date.now() - spokenAt < SPEAK_MS)) { return; }
+    spokenStep = step;
+    speak(fill(words.progress, seen.percent, seen.energy_kwh, seen.cost));
+  };
+
+  let connected = true;
+  const connect = (works) => {
+    if (works === connected) { return; }
+    connected = works;
+    const line = one("[data-line]");
+    line.textContent = works ? "" : words.reconnecting;
+    line.hidden = works;
+    speak(works ? words.back : words.reconnecting);
+  };
+
+  /* One snapshot onto the page. */
+
+  const codes = (from) => from.notices.map((notice) => notice.code || notice).filter((code) => code !== "stale");
+  const shape = (from) => JSON.stringify([
+    from.state, codes(from), from.lines.length ?? from.lines, from.refund, from.refund_by, from.problem, from.ends_by, from.total,
+    from.target_kwh, from.soc_percent === null, from.series.length < 2, from.minutes_left === null,
+  ]);
+
+  const write = (part, value) => {
+    if (part.tagName === "PROGRESS") { part.value = value || 0; return; }
+    const text = value === null || value === undefined ? "" : String(value);
+    if (part.textContent !== text) { part.textContent = text; }
+  };
+
+  const show = (next) => {
+    if (next.seq && seen.seq > next.seq) { return; }
+    const before = shape(seen);
+    seen = next;
+    ageAt = Date.now();
+    for (const part of all("[data-field]")) { write(part, seen[part.dataset.field]); }
+    for (const part of all("[data-cost]")) { write(part, rupees(over() ? seen.total || seen.cost : seen.cost)); }
+    for (const part of all("[data-ends-at]")) { write(part, seen.ends_at ? clock.format(new Date(seen.ends_at)) : ""); }
+    for (const part of all("[data-points]")) { part.setAttribute("points", seen.curve); }
+    tick();
+    drawChart();
+    fillTable();
+    if (shape(seen) !== before) { reshape(); } else { speakProgress(); }
+  };
+
+  const span = (seconds) => {
+    const minutes = Math.max(0, Math.floor(seconds / 60));
+    if (minutes >= 2880) { return fill(words.days, Math.floor(minutes / 1440), Math.floor(minutes % 1440 / 60)); }
+    return minutes >= 60 ? fill(words.hours, Math.floor(minutes / 60), minutes % 60) : fill(words.minutes, minutes);
+  };
+
+  const tick = () => {
+    const line = one("[data-age-line]");
+    const known = seen.live && seen.age_s !== null;
+    line.hidden = !known;
+    if (known) {
+      const age = seen.age_s + Math.max(0, Math.round((Date.now() - ageAt) / 1000));
+      write(one("[data-age]"), age < 90 ? fill(words.age_s, age) : fill(words.age_min, Math.floor(age / 60)));
+      line.classList.toggle("stale", age > STALE_S);
+      one("[data-stale]").hidden = age <= STALE_S;
     }
-    for (const part of document.querySelectorAll("[data-show]")) {
-      const value = seen[part.dataset.show];
-      part.hidden = value === null || value === "" || value === false;
+    const left = one("[data-refund-left]");
+    if (left && seen.refund_by) {
+      const seconds = (Date.parse(seen.refund_by) - Date.now()) / 1000;
+      write(left, seconds > 0 ? fill(words.in, span(seconds)) : words.overdue);
     }
-    document.querySelector("[data-points]").setAttribute("points", seen.curve);
-    const line = document.querySelector("[data-age]");
-    line.hidden = seen.age_s === null;
-    line.classList.toggle("stale", seen.stale);
-    document.title = seen.words + " · " + seen.station;
+  };
+
+  /* Another shape of the page: the server's HTML, part by part; a part in which somebody is at work waits. */
+
+  let shaping = false, shapeAgain = false;
+  const parts = () => new Map(all("[data-part]").map((part) => [part.dataset.part, part.outerHTML]));
+  let drawn = parts();
+
+  const reshape = async () => {
+    if (shaping) { shapeAgain = true; return; }
+    shaping = true;
+    try {
+      const answer = await fetch(location.pathname + location.search, { cache: "no-store", credentials: "omit" });
+      if (answer.status === 404) { location.reload(); return; }
+      if (answer.ok) { place(new DOMParser().parseFromString(await answer.text(), "text/html")); }
+    } catch (err) {
+      setTimeout(reshape, ASK_MS);
+    } finally {
+      shaping = false;
+    }
+    if (shapeAgain) { shapeAgain = false; reshape(); }
+  };
+
+  const place = (fresh) => {
+    const state = fresh.body.dataset.state;
+    let waits = false;
+    for (const part of fresh.querySelectorAll("[data-part]")) {
+      const name = part.dataset.part, old = one(`[data-part="${name}"]`), html = part.outerHTML;
+      if (!old || html === drawn.get(name)) { continue; }
+      if (old.contains(document.activeElement) || old.querySelector("details[open] form")) {
+        const once = part.querySelector("[name=once]");
+        old.querySelectorAll("[name=once]").forEach((field) => { if (once) { field.value = once.value; } });
+        waits = true;
+        continue;
+      }
+      if (name === "curve") { dropChart(); }
+      const open = [...old.querySelectorAll("details")].map((each) => each.open);
+      old.replaceWith(document.importNode(part, true));
+      all(`[data-part="${name}"] details`).forEach((each, place) => { each.open = Boolean(open[place]); });
+      drawn.set(name, html);
+    }
+    document.title = fresh.title;
+    const changed = body.dataset.state !== state;
+    body.dataset.state = state;
+    if (changed) { speak(one("[data-state-words]").textContent); }
+    one("[data-line]").textContent = connected ? "" : words.reconnecting;
+    one("[data-line]").hidden = connected;
+    if (waits) { document.addEventListener("focusout", () => setTimeout(reshape, 500), { once: true }); }
+    tick();
+    drawChart();
+  };
+
+  /* News: one stream, read by hand because an EventSource tells neither heartbeats nor refusals. */
+
+  let lastId = "", retryMs = 3000, heardAt = Date.now(), stream = null, wake = () => {};
+  const wait = (ms) => new Promise((done) => { const timer = setTimeout(done, ms); wake = () => { clearTimeout(timer); done(); }; });
+
+  const take = (block) => {
+    const told = { event: "", data: "", id: "", retry: "" };
+    for (const line of block.split("\n")) {
+      const at = line.indexOf(":"), name = line.slice(0, at);
+      if (at > 0 && name in told) { told[name] += (told[name] ? "\n" : "") + line.slice(at + 1).replace(/^ /, ""); }
+    }
+    lastId = told.id || lastId;
+    retryMs = Number(told.retry) || retryMs;
+    if (told.event === "snapshot") { show(JSON.parse(told.data)); }
+  };
+
+  const listen = async () => {
+    stream = new AbortController();
     heardAt = Date.now();
-    age = seen.age_s || 0;
+    const headers = lastId ? { Accept: "text/event-stream", "Last-Event-ID": lastId } : { Accept: "text/event-stream" };
+    const answer = await fetch(body.dataset.events, { headers, cache: "no-store", credentials: "omit", signal: stream.signal });
+    if (!answer.ok || !answer.body) { throw new Error(`no stream: ${answer.status}`); }
+    connect(true);
+    const reader = answer.body.getReader(), decoder = new TextDecoder();
+    let text = "";
+    for (;;) {
+      const { value, done } = await reader.read();
+      if (done) { return; }
+      heardAt = Date.now();
+      const blocks = (text + decoder.decode(value, { stream: true })).replace(/\r\n/g, "\n").split("\n\n");
+      text = blocks.pop();
+      blocks.forEach(take);
+    }
   };
 
   const look = async () => {
@@ -32,28 +181,211 @@
     try {
       const answer = await fetch(body.dataset.json, { cache: "no-store", credentials: "omit" });
       if (answer.status === 404) { location.reload(); return; }
-      if (!answer.ok) { return; }
-      const seen = await answer.json();
-      if (seen.state !== state && seen.lines.length) { location.reload(); return; }
-      state = seen.state;
-      body.dataset.state = state;
-      show(seen);
+      if (!answer.ok) { throw new Error(`no answer: ${answer.status}`); }
+      show(await answer.json());
+      connect(true);
     } catch (err) {
-      /* Offline: the age below keeps counting, the last values stay. */
+      connect(false);
     }
   };
 
-  const tick = () => {
-    const seconds = age + Math.round((Date.now() - heardAt) / 1000);
-    document.querySelector('[data-field="age_s"]').textContent = String(seconds);
-    const stale = seconds > 15;
-    document.querySelector("[data-age]").classList.toggle("stale", stale);
-    document.querySelector('[data-show="stale"]').hidden = !stale;
+  let failures = 0, streamAt = 0;
+  const follow = async () => {
+    while (!over()) {
+      if (Date.now() >= streamAt) {
+        try {
+          await listen();
+          failures = 0;
+          await wait(retryMs * (0.5 + Math.random()));
+          continue;
+        } catch (err) {
+          failures += 1;
+          streamAt = Date.now() + Math.min(LONGEST_WAIT_MS, ASK_MS * 2 ** (failures - 1));
+        } finally {
+          stream = null;
+        }
+      }
+      await look();
+      await wait(ASK_MS);
+    }
+    one("[data-awake]").hidden = true;
+    setInterval(look, LONGEST_WAIT_MS);
   };
 
-  if (!["ended", "failed", "cancelled"].includes(state)) {
-    setInterval(look, every);
-    setInterval(tick, 1000);
-    document.addEventListener("visibilitychange", look);
+  const hurry = () => {
+    if (document.hidden) { return; }
+    streamAt = 0;
+    if (stream && Date.now() - heardAt > 12000) { stream.abort(); }
+    wake();
+    keepAwake();
+  };
+  document.addEventListener("visibilitychange", hurry);
+  window.addEventListener("online", hurry);
+  setInterval(() => {
+    tick();
+    if (stream && Date.now() - heardAt > SILENCE_MS) { stream.abort(); }
+  }, 1000);
+
+  /* The live curve, drawn by uPlot once that is here; until then, and without it, the server's drawing stands. */
+
+  let chart = null, asked = false;
+  const between = (from, until) => seen.gaps.find(([begin, end]) => from <= begin && end <= until);
+  const label = (at) => (started ? clockS.format(new Date(at * 1000)) : `${Math.floor(at / 60)}:${String(Math.floor(at % 60)).padStart(2, "0")}`);
+
+  const columns = () => {
+    const rows = [];
+    for (const row of seen.series) {
+      const gap = rows.length && between(rows[rows.length - 1][0], row[0]);
+      if (gap) { rows.push([(gap[0] + gap[1]) / 2, null, null]); }
+      rows.push(row);
+    }
+    const end = Math.max(0, ...seen.gaps.map(([, until]) => until));
+    if (rows.length && end > rows[rows.length - 1][0]) { rows.push([end, null, null]); }
+    const kilo = (value) => (value === null ? null : value / 1000);
+    return [rows.map((row) => started + row[0]), rows.map((row) => kilo(row[1])), rows.map((row) => kilo(row[2]))];
+  };
+
+  const bands = (plot) => {
+    const { ctx, bbox } = plot;
+    const colour = (name) => getComputedStyle(body).getPropertyValue(name).trim();
+    const x = (at) => Math.min(bbox.left + bbox.width, Math.max(bbox.left, plot.valToPos(started + at, "x", true)));
+    ctx.save();
+    ctx.globalAlpha = 0.28;
+    ctx.fillStyle = colour("--wait");
+    seen.series.forEach((row, place) => {
+      const last = seen.series[place - 1];
+      if (last && !last[1] && !row[1] && !between(last[0], row[0])) { ctx.fillRect(x(last[0]), bbox.top, x(row[0]) - x(last[0]), bbox.height); }
+    });
+    ctx.globalAlpha = 1;
+    ctx.strokeStyle = colour("--edge");
+    for (const [begin, end] of seen.gaps) {
+      ctx.save();
+      ctx.beginPath();
+      ctx.rect(x(begin), bbox.top, Math.max(2, x(end) - x(begin)), bbox.height);
+      ctx.clip();
+      ctx.beginPath();
+      for (let at = x(begin) - bbox.height; at < x(end); at += 10 * devicePixelRatio) {
+        ctx.moveTo(at, bbox.top + bbox.height);
+        ctx.lineTo(at + bbox.height, bbox.top);
+      }
+      ctx.stroke();
+      ctx.restore();
+    }
+    ctx.restore();
+  };
+
+  const readout = (plot) => {
+    const line = one("[data-readout]"), at = plot.cursor.idx;
+    const [xs, kw, kwh] = plot.data;
+    const known = at !== null && at !== undefined;
+    line.textContent = !known ? "" : kw[at] === null ? `${label(xs[at])} · ${words.gap}` : `${label(xs[at])} · ${kw[at].toFixed(1)} kW · ${kwh[at].toFixed(2)} kWh`;
+  };
+
+  const options = (place) => {
+    const colour = (name) => getComputedStyle(body).getPropertyValue(name).trim();
+    const font = `13px ${getComputedStyle(body).fontFamily}`;
+    const axis = { stroke: colour("--quiet"), font, grid: { stroke: colour("--line"), width: 1 }, ticks: { show: false } };
+    const short = (at) => (started && seen.series[seen.series.length - 1][0] > 300 ? clock.format(new Date(at * 1000)) : label(at));
+    const plain = (plot, splits) => splits.map((value) => String(Number(value.toFixed(2))));
+    return {
+      width: place.clientWidth, height: place.clientHeight, legend: { show: false },
+      cursor: { y: false, drag: { x: false, y: false } },
+      scales: { x: { time: false }, kw: { range: (plot, low, high) => [0, (high || 1) * 1.06] }, kwh: { range: (plot, low, high) => [0, (high || 1) * 1.06] } },
+      series: [
+        {},
+        { scale: "kw", stroke: colour("--go"), fill: colour("--power-ground"), width: 2, points: { show: false } },
+        { scale: "kwh", stroke: colour("--flow"), width: 2, dash: [6, 4], points: { show: false } },
+      ],
+      axes: [
+        { ...axis, space: 64, size: 28, incrs: [10, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400], values: (plot, splits) => splits.map(short) },
+        { ...axis, scale: "kw", size: 34, values: plain },
+        { ...axis, scale: "kwh", size: 42, side: 1, grid: { show: false }, values: plain },
+      ],
+      hooks: { drawClear: [bands], setCursor: [readout] },
+    };
+  };
+
+  const dropChart = () => { if (chart) { chart.destroy(); chart = null; } };
+
+  const drawChart = () => {
+    const here = one("[data-chart-place]");
+    if (!here || seen.series.length < 2) { return; }
+    if (!window.uPlot) { fetchChart(); return; }
+    if (chart) { chart.setData(columns()); return; }
+    here.hidden = false;
+    one("[data-drawing]").hidden = true;
+    one("[data-readout]").hidden = false;
+    here.setAttribute("role", "img");
+    here.setAttribute("aria-label", words.chart);
+    chart = new window.uPlot(options(here), columns(), here);
+    new ResizeObserver(() => { if (chart && here.clientWidth) { chart.setSize({ width: here.clientWidth, height: here.clientHeight }); } }).observe(here);
+  };
+
+  const fetchChart = () => {
+    if (asked) { return; }
+    asked = true;
+    const style = document.createElement("link"), script = document.createElement("script");
+    style.rel = "stylesheet";
+    style.href = body.dataset.chartCss;
+    script.src = body.dataset.chart;
+    style.onload = () => document.head.append(script);
+    script.onload = drawChart;
+    document.head.append(style);
+  };
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => { dropChart(); drawChart(); });
+
+  const fillTable = () => {
+    const table = one("[data-table]");
+    if (!table || !table.open) { return; }
+    const last = seen.series.length - 1, most = Math.min(TABLE_ROWS, seen.series.length);
+    const rows = Array.from({ length: most }, (_, place) => seen.series[most > 1 ? Math.floor(place * last / (most - 1)) : 0])
+      .map(([at, watts, wh]) => [at, label(started + at), (watts / 1000).toFixed(1), (wh / 1000).toFixed(2)]);
+    seen.gaps.forEach(([begin, end]) => rows.push([begin + 0.5, label(started + begin), `${words.gap} – ${label(started + end)}`]));
+    rows.sort((left, right) => left[0] - right[0]);
+    table.querySelector("tbody").replaceChildren(...rows.map((row) => {
+      const line = document.createElement("tr");
+      row.slice(1).forEach((text) => { line.insertCell().textContent = text; });
+      if (row.length === 3) { line.lastChild.colSpan = 2; }
+      return line;
+    }));
+  };
+
+  /* What a browser may have: a screen that stays on, and handing the link on. */
+
+  let lock = null;
+  const keepAwake = async () => {
+    const button = one("[data-awake]");
+    if (button.getAttribute("aria-pressed") !== "true" || lock) { return; }
+    try {
+      lock = await navigator.wakeLock.request("screen");
+      lock.addEventListener("release", () => { lock = null; });
+    } catch (err) {
+      button.setAttribute("aria-pressed", "false");
+    }
+  };
+  if (navigator.wakeLock && !over()) {
+    const button = one("[data-awake]");
+    button.hidden = one("[data-tools]").hidden = false;
+    button.addEventListener("click", () => {
+      const on = button.getAttribute("aria-pressed") !== "true";
+      button.setAttribute("aria-pressed", String(on));
+      if (on) { keepAwake(); } else if (lock) { lock.release(); }
+    });
   }
+  if (navigator.share) {
+    const button = one("[data-share]");
+    button.hidden = one("[data-tools]").hidden = false;
+    button.addEventListener("click", () => navigator.share({ title: document.title, url: location.origin + location.pathname }).catch(() => {}));
+  }
+
+  const query = new URLSearchParams(location.search);
+  if (query.has("said")) {
+    query.delete("said");
+    history.replaceState(null, "", location.pathname + (query.size ? `?${query}` : ""));
+    const said = one("[data-said]");
+    if (said) { said.focus(); }
+  }
+  tick();
+  if (document.readyState === "complete") { drawChart(); } else { window.addEventListener("load", drawChart); }
+  follow();
 })();
