@@ -56,6 +56,15 @@ class Page:
         assert "exceptionDetails" not in result, result["exceptionDetails"]
         return result["result"].get("value")
 
+    async def until(self, condition: str) -> None:
+        """Wait until an expression holds in the page; ten seconds at most."""
+        await self.run(
+            "new Promise((done, fail) => { const asked = Date.now(); const look = setInterval(() => {"
+            f" if ({condition}) {{ clearInterval(look); done(); }}"
+            " else if (Date.now() - asked > 10000) { clearInterval(look); fail(new Error(document.body.innerText)); }"
+            " }, 50); })"
+        )
+
     async def leave_by(self, script: str) -> None:
         """Do something in the page that leads to another one, and wait for that."""
         await self.run(script)

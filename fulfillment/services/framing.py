@@ -63,7 +63,7 @@ def frame_of(order_id: int) -> Frame:
             BillLine(line["code"], line.get("note", ""), line["paise"], line.get("energy_wh")) for line in quote.lines
         ),
         promised=Promised(
-            order=order.code,
+            order=order.code or "",
             starts_at=order.starts_at,
             ends_at=order.ends_at,
             paise=quote.total_paise,

@@ -24,7 +24,7 @@ from orders.views.terms import NAMES, asked_language
 BEGAN = datetime(2026, 2, 1, 8, 30, tzinfo=UTC)
 NOW = BEGAN + timedelta(minutes=24)
 STEP_S = 6
-TARIFF = [
+TARIFF: list[dict[str, Any]] = [
     {
         "price_components": [
             {"type": "ENERGY", "price": 18},
@@ -42,6 +42,11 @@ BILL = (
     BillLine("service-charge", "per session", 2_000),
     BillLine("gst", "18 %", 3_244),
 )
+
+
+def without(rows: tuple[tuple[int, int, int], ...], *gaps: tuple[int, int]) -> tuple[tuple[int, int, int], ...]:
+    """The curve of a station that was silent during the gaps."""
+    return tuple(row for row in rows if not any(begin < row[0] < end for begin, end in gaps))
 
 
 def iso(moment: datetime) -> str:
@@ -181,8 +186,8 @@ SCENES: dict[str, Snapshot] = {
         series=series(1_440, paused), energy_wh=series(1_440, paused)[-1][2], notices=(notice("vehicle-paused"),),
     ),
     "stale": replace(
-        RUNNING, age_s=96, stale=True, series=series(1_320, steady), gaps=((420, 540), (1_320, 1_416)),
-        notices=(notice("stale"), notice("silent")),
+        RUNNING, age_s=96, stale=True, gaps=((420, 540), (1_320, 1_416)),
+        series=without(series(1_320, steady), (420, 540)), notices=(notice("stale"), notice("silent")),
     ),
     "notices": replace(
         RUNNING, series=series(1_440, unsteady), ends_by="full",

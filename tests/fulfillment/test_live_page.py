@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from datetime import timedelta
 from html.parser import HTMLParser
 from typing import Any
@@ -82,14 +83,14 @@ def test_page_reloads_itself_only_while_it_is_live_and_wanted() -> None:
 
 def test_times_are_those_of_the_station() -> None:
     assert "14:00" in page("ended")
-    frame = staged.replace(FRAME, zone="Asia/Dubai")
+    frame = replace(FRAME, zone="Asia/Dubai")
     assert page_of(RUNNING, frame, language="en", now=NOW)["ends_at"] == "13:05"
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
 @pytest.mark.parametrize("code", list(phrases.NOTICES))
 def test_every_notice_says_what_it_means(code: str, language: str) -> None:
-    seen = staged.replace(RUNNING, notices=(staged.notice(code, until=5 if code == "idle-soon" else None),))
+    seen = replace(RUNNING, notices=(staged.notice(code, until=5 if code == "idle-soon" else None),))
     with translation.override(language):
         (told,) = page_of(seen, FRAME, language=language, now=NOW)["notices"]
         title, advice = (str(words) for words in phrases.NOTICES[code])
@@ -111,7 +112,7 @@ def test_problem_is_not_told_twice() -> None:
 
 
 def test_unknown_notice_and_problem_do_no_harm() -> None:
-    seen = staged.replace(RUNNING, notices=(staged.notice("new-kind"),), problem="Something else.")
+    seen = replace(RUNNING, notices=(staged.notice("new-kind"),), problem="Something else.")
     told = page_of(seen, FRAME, language="en", now=NOW)["notices"]
     assert [(each.code, each.title) for each in told] == [("problem", "Something else.")]
 
@@ -158,7 +159,7 @@ def test_table_behind_the_curve_holds_its_gaps() -> None:
     assert [(row.at, row.until) for row in rows if row.until] == [("14:07:00", "14:09:00"), ("14:22:00", "14:23:36")]
     assert (rows[0].at, rows[0].kw, rows[0].kwh) == ("14:00:00", "0.5", "0.00")
     assert len(rows) <= 32
-    assert table_rows(SCENES["stale"], staged.replace(FRAME, started_at=None))[0].at == "0:00"
+    assert table_rows(SCENES["stale"], replace(FRAME, started_at=None))[0].at == "0:00"
 
 
 def test_page_without_a_series_shows_the_plain_curve() -> None:
@@ -175,14 +176,14 @@ def test_script_is_handed_figures_and_words_but_no_secret() -> None:
 
 
 def test_refund_without_a_promised_day_names_none() -> None:
-    seen = staged.replace(SCENES["ended"], refund="5.00")
+    seen = replace(SCENES["ended"], refund="5.00")
     assert page_of(seen, FRAME, language="en", now=NOW)["refund"] == {"amount": "₹5.00", "by": "", "left": ""}
 
 
 def test_mean_power_needs_a_time() -> None:
-    nothing = staged.replace(FRAME, ended_at=staged.BEGAN)
+    nothing = replace(FRAME, ended_at=staged.BEGAN)
     assert page_of(SCENES["ended"], nothing, language="en", now=NOW)["mean_kw"] == ""
-    hour = staged.replace(FRAME, ended_at=staged.BEGAN + timedelta(hours=2))
+    hour = replace(FRAME, ended_at=staged.BEGAN + timedelta(hours=2))
     assert page_of(SCENES["ended"], hour, language="en", now=NOW)["mean_kw"] == "5.6"
 
 

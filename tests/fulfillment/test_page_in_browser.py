@@ -52,13 +52,6 @@ def faults_of(folder: Path, walk: Walk) -> list[str]:
     return asyncio.run(look())
 
 
-async def until(page: Page, condition: str) -> None:
-    """Wait until an expression holds in the page; ten seconds at most."""
-    asked = f"new Promise(done => {{ let left = 200; const look = setInterval(() => {{ const holds = ({condition});"
-    asked += " left -= 1; if (holds || !left) { clearInterval(look); done(Boolean(holds)); } }, 50); })"
-    assert await page.run(asked), (condition, await page.run(WORDS))
-
-
 async def wide(page: Page, width: int) -> None:
     await page.tell("Emulation.setDeviceMetricsOverride", **(PHONE | {"width": width}))
 
@@ -87,7 +80,7 @@ def test_no_state_has_a_fault(live_server: Any, tmp_path: Path, language: str) -
             await page.open(f"{live_server.url}/track/{scene}?lang={language}&said=stopping")
             assert await page.run("document.documentElement.lang") == language
             if len(seen.series) > 1:
-                await until(page, DRAWN)
+                await page.until(DRAWN)
             await page.run("document.querySelectorAll('details').forEach(it => it.open = true)")
             found += await checked(page, scene)
         return found
@@ -114,7 +107,7 @@ def test_page_is_light_and_asks_only_its_own_server(live_server: Any, tmp_path: 
     async def walk(page: Page) -> list[str]:
         await page.open(f"{live_server.url}/track/{scene}?lang=kn")
         if scene != "waiting":
-            await until(page, DRAWN)
+            await page.until(DRAWN)
         loaded = json.loads(await page.run(LOADED))
         weight = sum(size for _, size in loaded)
         print(f"{scene}: {weight} bytes in {len(loaded)} requests")
@@ -132,11 +125,11 @@ def test_news_change_the_figures_without_a_reload_and_resume(live_server: Any, t
     async def walk(page: Page) -> list[str]:
         await page.open(f"{live_server.url}/track/moving?lang=en")
         await page.run("window.same = true")
-        await until(page, f"{FIELD} === '12.34'")
+        await page.until(f"{FIELD} === '12.34'")
         words = await page.run(WORDS)
         assert "₹1,300.05" in words
         assert "21.0 kW" in words
-        await until(page, f"{SPOKEN}.includes('88 %')")
+        await page.until(f"{SPOKEN}.includes('88 %')")
         assert await page.run("window.same")
         return []
 
@@ -152,15 +145,15 @@ def test_end_brings_the_receipt_and_the_lost_line_is_told(
 
     async def walk(page: Page) -> list[str]:
         await page.open(f"{live_server.url}/track/turning?lang=en")
-        await until(page, DRAWN)
+        await page.until(DRAWN)
         await page.run("window.same = true; document.querySelector('[data-table]').open = true")
         monkeypatch.setattr(staged, "down", True)
         await page.run(ASK_NOW)
-        await until(page, f"{WORDS}.includes('Reconnecting')")
+        await page.until(f"{WORDS}.includes('Reconnecting')")
         monkeypatch.setattr(staged, "down", False)
         monkeypatch.setitem(SCENES, "turning", replace(ENDED, seq=ENDED.seq + 1))
         await page.run(ASK_NOW)
-        await until(page, f"{WORDS}.includes('Receipt')")
+        await page.until(f"{WORDS}.includes('Receipt')")
         words = await page.run(WORDS)
         assert "Reconnecting" not in words
         assert await page.run(SPOKEN) == "Charging has ended."
@@ -168,7 +161,7 @@ def test_end_brings_the_receipt_and_the_lost_line_is_told(
         assert "Yes, stop now" not in words
         assert await page.run("document.body.dataset.state") == "ended"
         assert await page.run("document.title") == "Charging has ended. · Kaveri Spark Indiranagar"
-        await until(page, DRAWN)
+        await page.until(DRAWN)
         assert await page.run("document.querySelector('[data-table]').open")
         assert await page.run("window.same")
         return await checked(page, "turned")
@@ -185,7 +178,7 @@ def test_form_in_use_is_left_alone(live_server: Any, tmp_path: Path, monkeypatch
         await page.run("document.querySelector('#text').value = 'The cable is stuck'")
         monkeypatch.setitem(SCENES, "turning", replace(SCENES["paused"], seq=RUNNING.seq + 1, once="1.paused.mac"))
         await page.run(ASK_NOW)
-        await until(page, f"{WORDS}.includes('Your vehicle paused charging')")
+        await page.until(f"{WORDS}.includes('Your vehicle paused charging')")
         assert await page.run("document.querySelector('#text').value") == "The cable is stuck"
         assert await page.run("document.querySelector('#text').form.once.value") == "1.paused.mac"
         return []
@@ -199,7 +192,7 @@ def test_age_counts_up_and_becomes_stale(live_server: Any, tmp_path: Path, monke
     async def walk(page: Page) -> list[str]:
         await page.open(f"{live_server.url}/track/turning?lang=en")
         monkeypatch.setattr(staged, "down", True)
-        await until(page, "document.querySelector('[data-age-line]').classList.contains('stale')")
+        await page.until("document.querySelector('[data-age-line]').classList.contains('stale')")
         assert "The charger has been silent since" in await page.run(WORDS)
         return []
 

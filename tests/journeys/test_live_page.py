@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
+from tests.browser import phone
 from tests.journeys.trip import Trip
 
 pytestmark = [
     pytest.mark.journey,
     pytest.mark.asyncio(loop_scope="session"),
 ]
+
+ENERGY = "document.querySelector('[data-field=energy_kwh]').textContent"
 
 
 async def test_page_shows_the_running_session(trip: Trip) -> None:
@@ -27,6 +32,22 @@ async def test_page_shows_the_running_session(trip: Trip) -> None:
     ended = await trip.stop()
     async with trip.buyer.http.get(f"{tracking['url']}.json") as response:
         assert (await response.json())["total"] == ended.order["quote"]["price"]["value"]
+
+
+async def test_open_page_follows_the_session_to_its_receipt(trip: Trip, tmp_path: Path) -> None:
+    await trip.charge()
+    await trip.until_energy()
+    tracking = (await trip.answer(trip.buyer.track(trip.transaction_id))).message["tracking"]
+    async with phone(tmp_path) as page:
+        await page.open(f"{tracking['url']}?lang=en")
+        await page.run("window.same = true")
+        before = float(await page.run(ENERGY))
+        await page.until(f"Number({ENERGY}) > {before}")
+        ended = await trip.stop()
+        await page.until("document.body.dataset.state === 'ended'")
+        total = f"{float(ended.order['quote']['price']['value']):,.2f}"
+        assert f"₹{total}" in await page.run("document.body.innerText")
+        assert await page.run("window.same"), "the page was never loaded anew"
 
 
 async def test_unknown_page_is_not_found(trip: Trip) -> None:
