@@ -158,7 +158,10 @@ def _document(row: Terms, language: str) -> Document:
 def asked_language(request: HttpRequest) -> str:
     """The language asked for by `lang`, else the first of the browser's that we have, else English."""
     wanted = request.POST.get("lang") or request.GET.get("lang", "")
-    if wanted in LANGUAGES:
-        return wanted
+    return wanted if wanted in LANGUAGES else browser_language(request)
+
+
+def browser_language(request: HttpRequest) -> str:
+    """The first of the browser's languages that we have, else English; the body of the request is not read."""
     told = parse_accept_lang_header(request.headers.get("Accept-Language", "")[:200])
     return next((base for name, _ in told if (base := name.partition("-")[0]) in LANGUAGES), "en")
