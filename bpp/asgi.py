@@ -42,7 +42,7 @@ from bpp.storing import Writer, conninfo  # noqa: E402
 log = logging.getLogger(__name__)
 
 MOST_REPEATS = 10_000
-MOST_REQUESTS = 1000  # at work in Django at a time; streams have a limit of their own
+MOST_REQUESTS = 1000  # at work at a time; streams have a limit of their own
 
 
 class Wakener:
@@ -77,12 +77,12 @@ class Front:
         self.door: Door | None = None
         self._writer: Writer | None = None
         self._store: storefront.Storefront | None = None
-        self._meters = meters.Meters(self._ask_django)
+        self._meters = meters.Meters(django_application)
         self._wakener = Wakener()
         self._work: set[asyncio.Task[Any]] = set()
         self._repeated: dict[int, None] = {}
         self._requests = 0
-        self._hub = Hub(self._ask_django)
+        self._hub = Hub(self._answer)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -90,17 +90,17 @@ class Front:
             scope.get("state", {})[DRAIN] = self._hub.drain
             await self._live(receive, send)
             return
-        if scope["type"] == "http" and scope["path"] == meters.PATH:
-            await self._meters(scope, receive, send)
+        if self._hub.serves(scope):
+            await self._hub(scope, receive, send)
             return
-        action = self._action(scope)
-        if action is None:
-            await (self._hub if self._hub.serves(scope) else self._ask_django)(scope, receive, send)
+        if self._requests >= MOST_REQUESTS and scope["type"] == "http":
+            await respond(send, 503, b"{}", ((b"retry-after", b"%d" % RETRY_AFTER_S),))
             return
-        if self.door is None:
-            await self.start()
-        assert self.door is not None
-        await self.door(scope, receive, send, action)
+        self._requests += 1
+        try:
+            await self._answer(scope, receive, send)
+        finally:
+            self._requests -= 1
 
     async def start(self) -> None:
         """Connect the writer and open the door; the database may still be away."""
@@ -128,15 +128,18 @@ class Front:
             self.door.close()
         await self._meters.close()
 
-    async def _ask_django(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if self._requests >= MOST_REQUESTS:
-            await respond(send, 503, b"{}", ((b"retry-after", b"%d" % RETRY_AFTER_S),))
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and scope["path"] == meters.PATH:
+            await self._meters(scope, receive, send)
             return
-        self._requests += 1
-        try:
+        action = self._action(scope)
+        if action is None:
             await django_application(scope, receive, send)  # type: ignore[arg-type]  # asgiref's own narrower types
-        finally:
-            self._requests -= 1
+            return
+        if self.door is None:
+            await self.start()
+        assert self.door is not None
+        await self.door(scope, receive, send, action)
 
     def _action(self, scope: Scope) -> str | None:
         """The action a request is for, or None where it is Django's."""

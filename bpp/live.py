@@ -116,7 +116,9 @@ class Hub:
             self._places.give_back(address)
 
     def drain(self) -> None:
-        """End all streams, so that their pages connect elsewhere, and open no more."""
+        """End all streams, so that their pages connect elsewhere, and open no more; each connection asks for it."""
+        if self._draining:
+            return
         self._draining = True
         for stream in self._streams():
             stream.end()
@@ -162,7 +164,7 @@ class Hub:
                 await send({"type": "http.response.body", "body": b""})
             else:
                 give(stream, made)
-                stream.begin(_head(scope))
+                self._begun(stream, scope)
                 await stream.stay(receive)
         finally:
             OPEN.labels(stream.kind).dec()
@@ -180,12 +182,17 @@ class Hub:
         try:
             # What happened between the page and its stream has nobody to tell it: let it look again.
             desk.stream.add(set(), set())
-            desk.stream.begin(_head(scope))
+            self._begun(desk.stream, scope)
             self._sooner.set()
             await desk.stream.stay(receive)
         finally:
             OPEN.labels(desk.stream.kind).dec()
             self._desks.discard(desk)
+
+    def _begun(self, stream: Stream, scope: Scope) -> None:
+        stream.begin(_head(scope))
+        if self._draining:
+            stream.end()
 
     def _streams(self) -> list[Stream]:
         return [each.stream for each in self._followers] + [each.stream for each in self._desks]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
@@ -23,6 +24,7 @@ log = logging.getLogger(__name__)
 
 SILENT_S: Final = 5.0
 AGAIN_S: Final = 1.0
+TOLD_AGAIN_S: Final = 60.0
 
 # What an operator's board shows, each row with the transaction that wrote it last. Of charge points, whose number has
 # no bound, those that told something lately.
@@ -71,14 +73,14 @@ class Change:
 
 async def listen(heard: Callable[[list[int]], None]) -> None:
     """Tell `heard` the orders of each announcement, for ever; where Redis is away it is asked again each second."""
-    told = False
+    told_s = float("-inf")
     while True:
         try:
             await _hear(heard)
         except (RedisError, OSError) as err:
-            if not told:
+            if time.monotonic() - told_s > TOLD_AGAIN_S:
                 log.warning("announcements are not heard; the sweep goes on", extra={"fault": repr(err)[:300]})
-            told = True
+                told_s = time.monotonic()
         await asyncio.sleep(AGAIN_S)
 
 

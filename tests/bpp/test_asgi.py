@@ -161,6 +161,13 @@ async def test_stop_before_the_start_is_harmless() -> None:
     await Front().stop()
 
 
+async def test_process_takes_only_so_many_requests_at_a_time(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert (await get(shop, "/beckn/search"))[0] == 405
+    monkeypatch.setattr(asgi, "MOST_REQUESTS", 0)
+    assert await get(shop, "/beckn/search") == (503, "{}")
+    assert shop.front._requests == 0
+
+
 async def test_websocket_is_not_for_the_door(shop: Shop) -> None:
     with pytest.raises(ValueError, match="websocket"):
         await asked(shop.front, "/beckn/search", kind="websocket")

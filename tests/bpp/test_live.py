@@ -278,6 +278,13 @@ async def test_stopping_server_ends_its_streams(house: House) -> None:
             assert await ear.ended()
 
 
+async def test_stream_asked_for_while_the_server_stops_is_sent_elsewhere(house: House) -> None:
+    token, _ = await apart(tracked)
+    house.front._hub.drain()
+    answer = await house.follow(token)
+    assert (answer.status, "retry-after" in answer.headers) == (503, True)
+
+
 async def test_database_that_is_away_is_told_and_open_streams_stay(
     rare_sweeps: None, house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:

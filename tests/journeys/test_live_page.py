@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
 from pathlib import Path
 
 import pytest
 
 from tests.browser import phone
-from tests.journeys.trip import Trip
+from tests.journeys.trip import ANSWER_S, Trip
 
 pytestmark = [
     pytest.mark.journey,
@@ -48,6 +50,25 @@ async def test_open_page_follows_the_session_to_its_receipt(trip: Trip, tmp_path
         total = f"{float(ended.order['quote']['price']['value']):,.2f}"
         assert f"₹{total}" in await page.run("document.body.innerText")
         assert await page.run("window.same"), "the page was never loaded anew"
+
+
+async def test_stream_follows_the_session_to_its_receipt(trip: Trip) -> None:
+    await trip.charge()
+    tracking = (await trip.answer(trip.buyer.track(trip.transaction_id))).message["tracking"]
+    async with asyncio.timeout(ANSWER_S), trip.buyer.http.get(f"{tracking['url']}/events") as response:
+        assert response.headers["Content-Type"] == "text/event-stream"
+        energies = []
+        async for line in response.content:
+            if line.startswith(b"data: "):
+                seen = json.loads(line.removeprefix(b"data: "))
+                energies.append(seen["energy_wh"])
+                if len(set(energies)) == 3:
+                    break
+        assert energies == sorted(energies)
+        ended = await trip.stop()
+        said = (await response.content.read()).decode()
+    last = json.loads(said.rpartition("data: ")[2])
+    assert (last["state"], last["total"]) == ("ended", ended.order["quote"]["price"]["value"])
 
 
 async def test_unknown_page_is_not_found(trip: Trip) -> None:
