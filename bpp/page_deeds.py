@@ -23,12 +23,15 @@ from bpp.guard import Rate
 from core.errors import DomainError, Invalid, NotAllowed
 from core.nudges import nudge_on_commit
 from core.pages import FORM_POLICY, sealed
+from fulfillment import phrases
 from fulfillment import services as fulfillment
 from fulfillment.services.links import EXTEND, RATE, REPORT, STOP, Link
 from fulfillment.services.tracking import Snapshot, snapshot
+from fulfillment.views import gone
 from orders import services as orders
 from orders.changes import Who
 from orders.models import Order
+from orders.views.terms import NAMES
 from support import services as support
 from support.models import Rating
 
@@ -65,16 +68,19 @@ def track_deed(request: HttpRequest, token: str, deed: str) -> HttpResponse:
     now = timezone.now()
     link = fulfillment.opened_link(token, now) if deed in fulfillment.DEEDS else None
     if link is None:
-        return sealed(render(request, "fulfillment/gone.html", status=404), FORM_POLICY)
+        return sealed(gone(request), FORM_POLICY)
     try:
-        said = _said(request, link, deed, _answers(request, link), now)
+        answers = _answers(request, link)
+        said = _said(request, link, deed, answers, now)
     except _Turned as err:
         return _refused(request, status=err.status, text=err.text)
     except OperationalError:
         log.exception("deed not done", extra={"deed": deed, "order": link.order_id})
         return _refused(request, status=503, text="We are busy; nothing was done. Please try again.")
     response = HttpResponse(status=303)
-    response["Location"] = f"{_page_of(request)}?said={said}"
+    language = answers.get("lang", "")
+    spoken = f"&lang={language}" if language in dict(NAMES) else ""
+    response["Location"] = f"{_page_of(request)}?said={said}{spoken}"
     return sealed(response, FORM_POLICY)
 
 
@@ -84,9 +90,9 @@ def _said(request: HttpRequest, link: Link, deed: str, answers: Mapping[str, str
         return do(link, deed, answers, now=now)
     except DomainError as err:
         log.info("deed refused", extra={"deed": deed, "code": err.code, "order": link.order_id})
-        code = err.code if err.code in fulfillment.SAID else "refused"
+        code = err.code if err.code in phrases.SAID else "refused"
         if code in {"no-right", "form-unknown"}:
-            raise _Turned(403, fulfillment.SAID[code]) from err
+            raise _Turned(403, str(phrases.SAID[code])) from err
         return code
 
 

@@ -29,6 +29,14 @@ class ReceiptLineSerializer(Plain):
     amount = serializers.CharField(help_text="Rupees with two decimals, as text; negative where it is taken off.")
 
 
+class NoticeSerializer(Plain):
+    code = serializers.CharField(
+        help_text="silent, stale, vehicle-paused, station-paused, grid, fluctuating, idle-soon, idle-now, charger-error"
+    )
+    since = serializers.CharField(help_text="Since when, ISO 8601; may be empty.")
+    until = serializers.CharField(help_text="When what is announced begins, ISO 8601; else empty.")
+
+
 class SnapshotSerializer(Plain):
     """The live page at one moment; it names nobody."""
 
@@ -67,6 +75,24 @@ class SnapshotSerializer(Plain):
     )
     start_code = serializers.CharField(help_text="The code to start with, where one is needed; else empty.")
     start_qr = serializers.CharField(help_text="The same with the order's id as a QR code, an SVG; else empty.")
+    seq = serializers.IntegerField(help_text="Grows with all that is told: ms since 1970 of the newest news.")
+    at = serializers.CharField(help_text="When the newest meter value was taken, ISO 8601; empty without one.")
+    ends_at = serializers.CharField(help_text="When the session will end, ISO 8601; empty where nobody can say.")
+    ends_by = serializers.ChoiceField(
+        choices=["energy", "money", "time", "full", ""], help_text="What will end it; empty where nobody can say."
+    )
+    soc_target = serializers.IntegerField(allow_null=True, help_text="State of charge that was asked for, %, or null.")
+    notices = NoticeSerializer(many=True, help_text="What the driver ought to know now.")
+    series = serializers.ListField(
+        child=serializers.ListField(child=serializers.IntegerField(), min_length=3, max_length=3),
+        help_text="The line: [s since the start, W, Wh delivered], at most 240.",
+    )
+    gaps = serializers.ListField(
+        child=serializers.ListField(child=serializers.IntegerField(), min_length=2, max_length=2),
+        help_text="Where the station told nothing: [from, until], s since the start.",
+    )
+    refund = serializers.CharField(help_text="The open refund: rupees, two decimals, as text; empty without one.")
+    refund_by = serializers.CharField(help_text="By when it was promised, ISO 8601; empty without a promise.")
     may = serializers.ListField(
         child=serializers.ChoiceField(choices=["stop", "extend", "report", "rate"]),
         help_text="What this link may do now, by POST to /track/{token}/{deed}.",

@@ -47,7 +47,7 @@ def track(request: HttpRequest, token: str) -> HttpResponse:
     language, now = asked_language(request), timezone.now()
     link = opened_link(token, now)
     if link is None:
-        return sealed(_gone(request), POLICY)
+        return sealed(gone(request), POLICY)
     seen, frame = snapshot(link.order_id, now, link), frame_of(link.order_id)
     with translation.override(language):
         shown = page_of(seen, frame, language=language, now=now, said=request.GET.get("said", "")) | {
@@ -66,7 +66,7 @@ def track_paper(request: HttpRequest, token: str, place: int) -> HttpResponse:
     order_id = tracked_order(token, timezone.now())
     papers = papers_of(order_id) if order_id is not None else []
     if not 1 <= place <= len(papers):
-        return sealed(_gone(request), POLICY)
+        return sealed(gone(request), POLICY)
     return sealed(handed_out(papers[place - 1], request.GET.get("lang", "en")), POLICY)
 
 
@@ -75,7 +75,7 @@ def track_json(request: HttpRequest, token: str) -> HttpResponse:
     """The same as data."""
     seen = _look(token)
     if seen is None:
-        return sealed(_gone(request), POLICY)
+        return sealed(gone(request), POLICY)
     return sealed(JsonResponse(seen.as_dict()), POLICY)
 
 
@@ -91,7 +91,7 @@ def _look(token: str) -> Snapshot | None:
     return None if link is None else snapshot(link.order_id, now, link)
 
 
-def _gone(request: HttpRequest) -> HttpResponse:
+def gone(request: HttpRequest) -> HttpResponse:
     """One answer for unknown, expired and revoked links, so that guessing teaches nothing."""
     language = asked_language(request)
     with translation.override(language):

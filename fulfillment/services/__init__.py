@@ -17,7 +17,6 @@ from fulfillment.services.emitting import emit_due
 from fulfillment.services.events import process_events_due, store_events
 from fulfillment.services.links import (
     DEEDS,
-    SAID,
     Link,
     deeds_now,
     open_link,
@@ -49,7 +48,6 @@ from fulfillment.services.walk_ins import stop_by_hand
 
 __all__ = [
     "DEEDS",
-    "SAID",
     "Link",
     "adopt_due",
     "advance_due",

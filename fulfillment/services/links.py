@@ -31,27 +31,6 @@ RATEABLE = frozenset({S.ENDED, S.FAILED})
 SHORTEST_TOKEN, LONGEST_TOKEN = 22, 64
 LONGEST_ONCE = 100
 
-SAID = {
-    "stopping": "Charging is being stopped.",
-    "ended-already": "Charging had ended already.",
-    "extended": "Your time is extended. The new end and price hold from now on.",
-    "reported": "Thank you. The operator has your report.",
-    "rated": "Thank you for your rating.",
-    "done-already": "This was sent before and is done; it was not done twice.",
-    "no-right": "This link may not do that. Use the app you ordered with.",
-    "not-now": "That is not possible at this moment.",
-    "form-unknown": "This form was not one of this page. Please use the one below.",
-    "connector-busy": "Not extended: somebody else has booked the charger then.",
-    "station-closed": "Not extended: the station is closed then.",
-    "booking-limit": "Not extended: the operator allows no longer stay.",
-    "quantity-unavailable": "Not extended: there is not enough time for the energy ordered.",
-    "update-forbidden": "This order cannot be changed any more.",
-    "report-text": "Not sent: please write what is wrong, in at most 1,000 characters.",
-    "rating-value": "Not rated: please choose from 0 to 5.",
-    "refused": "That was refused. Use the app you ordered with, or report a problem.",
-}
-"""What the page says after a deed, by the code in its address; every other code says nothing."""
-
 
 @dataclass(frozen=True, slots=True)
 class Link:

@@ -16,7 +16,8 @@ from django.utils import timezone
 from bpp import guard, page_deeds
 from fulfillment import services as fulfillment
 from fulfillment.models import LinkDeed, LinkRules, Session, TrackLink
-from fulfillment.services.links import SAID, once_token, opened_link
+from fulfillment.phrases import SAID
+from fulfillment.services.links import once_token, opened_link
 from fulfillment.services.tracking import snapshot
 from orders.models import Order, OrderEvent
 from orders.services import cancel_order
@@ -73,7 +74,9 @@ class Page:
         assert answer.status_code == 303, (answer.status_code, answer.content[:500])
         address, code = answer["Location"].split("?said=")
         assert address == self.url
-        assert SAID[code].split(".")[0] in self.client.get(answer["Location"]).content.decode().replace("&#x27;", "'")
+        assert str(SAID[code]).split(".")[0] in self.client.get(answer["Location"]).content.decode().replace(
+            "&#x27;", "'"
+        )
         return str(code)
 
 
@@ -299,7 +302,7 @@ def test_deed_without_the_right_is_refused_at_the_url(deed: str, supplier: FakeS
     for once in (looking.seen["once"], with_right.seen["once"]):
         answer = looking.press(deed, once=once, minutes="30")
         assert answer.status_code == 403
-        assert SAID["no-right"] in answer.content.decode()
+        assert str(SAID["no-right"]) in answer.content.decode()
     LinkRules.objects.create(operator=session.order.operator, may_stop=False, may_extend=False)
     assert with_right.press(deed, minutes="30").status_code == 403
     session.refresh_from_db()

@@ -170,7 +170,11 @@ def test_walk_in_takes_its_values_once_and_is_priced_by_them(supplier: FakeSuppl
         batch.append(made)
     counts = [take_in(batch, now=now).counts for _ in range(2)]
     walk_in.refresh_from_db()
-    assert (walk_in.energy_wh, walk_in.power_w, counts[0]) == (300, 20_000, {"believed": 2, "repeated": 1, "refused": 2})
+    assert (walk_in.energy_wh, walk_in.power_w, counts[0]) == (
+        300,
+        20_000,
+        {"believed": 2, "repeated": 1, "refused": 2},
+    )
     assert counts[1] == {"repeated": 5}
     assert WalkInReading.objects.filter(walk_in=walk_in).count() == 4
     assert (walk_in.amount_paise or 0) > 2_000
