@@ -31,6 +31,11 @@ def test_nothing_is_true_of_no_points() -> None:
     assert empty.charged_to(1) is None
 
 
+def test_register_that_falls_is_left_out_and_of_two_at_a_time_the_higher_counts() -> None:
+    seen = curve_of([Point(NOW, 5), Point(at(10), 30), Point(at(10), 40, 7_200), Point(at(20), 35), Point(at(30), 60)])
+    assert seen.points == (Point(NOW, 5), Point(at(10), 40, 7_200), Point(at(30), 60))
+
+
 def test_energy_counts_from_the_first_register() -> None:
     seen = curve((600, 30_000))
     assert seen.delivered_wh == 5_000
