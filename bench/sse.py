@@ -75,6 +75,10 @@ class Page(asyncio.Protocol):
         self._wire: asyncio.Transport | None = None
         self._tail = b""
 
+    def itself(self) -> Page:
+        """What the event loop is handed for this client's connection."""
+        return self
+
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport) or hasattr(transport, "write")
         self._wire = transport  # type: ignore[assignment]  # uvloop's own kind
@@ -113,7 +117,7 @@ def _charging(station: Station, tariff: Tariff, number: int) -> str:
     kind = {"standard": "IEC_62196_T2_COMBO", "current": "DC", "max_power_w": 30_000}
     Connector.objects.create(evse=evse, number="1", item_id=item, tariff=tariff, **kind)
     whose: dict[str, Any] = {"bap_id": BUYER, "transaction_id": f"bench-{number}", "context": CONTEXT, "now": now}
-    wish = {"operator_code": "bench-live", "item_id": item, "quantity_kind": "energy", "quantity": 40_000}
+    wish: dict[str, Any] = {"operator_code": "bench-live", "item_id": item, "quantity_kind": "energy", "quantity": 40_000}
     select_offer(**whose, **wish)
     init_order(**whose, **wish, billing=PERSON, customer=PERSON)
     order = confirm_order(**whose, payment_status="PAID", billing=PERSON, customer=PERSON)
@@ -162,7 +166,7 @@ class Crowd:
         loop = asyncio.get_running_loop()
         for start in range(0, count, 100):
             fresh = [Page(self._requests[n % len(self._requests)]) for n in range(start, min(count, start + 100))]
-            made = (loop.create_connection(lambda page=page: page, "127.0.0.1", self._port) for page in fresh)
+            made = (loop.create_connection(page.itself, "127.0.0.1", self._port) for page in fresh)
             await asyncio.gather(*made)
             self.pages += fresh
         await self.hear(1)
