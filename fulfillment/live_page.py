@@ -24,7 +24,7 @@ MOST_TABLE_ROWS = 30
 CLOCK, DAY_AND_CLOCK, DAY = "H:i", "j M, H:i", "j F Y"
 SEEN_BY_SCRIPT = (
     "state", "live", "age_s", "ends_at", "ends_by", "refund", "refund_by", "problem", "total", "percent", "energy_kwh",
-    "cost", "series", "gaps", "target_kwh", "soc_percent", "seq", "minutes_left",
+    "cost", "series", "gaps", "target_kwh", "soc_percent", "minutes_left",
 )  # fmt: skip
 
 

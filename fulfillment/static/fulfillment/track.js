@@ -54,7 +54,6 @@
   };
 
   const show = (next) => {
-    if (next.seq && seen.seq > next.seq) { return; }
     const before = shape(seen);
     seen = next;
     ageAt = Date.now();
@@ -162,8 +161,12 @@
     heardAt = Date.now();
     const headers = lastId ? { Accept: "text/event-stream", "Last-Event-ID": lastId } : { Accept: "text/event-stream" };
     const answer = await fetch(body.dataset.events, { headers, cache: "no-store", credentials: "omit", signal: stream.signal });
-    if (!answer.ok || !answer.body) { throw new Error(`no stream: ${answer.status}`); }
+    if (!answer.ok) {
+      streamAt = Date.now() + 1000 * (Number(answer.headers.get("Retry-After")) || 0);
+      throw new Error(`no stream: ${answer.status}`);
+    }
     connect(true);
+    if (answer.status === 204) { streamAt = Date.now() + LONGEST_WAIT_MS; return; }
     const reader = answer.body.getReader(), decoder = new TextDecoder();
     let text = "";
     for (;;) {
@@ -178,11 +181,13 @@
 
   const look = async () => {
     if (document.hidden) { return; }
+    const askedAt = Date.now();
     try {
       const answer = await fetch(body.dataset.json, { cache: "no-store", credentials: "omit" });
       if (answer.status === 404) { location.reload(); return; }
       if (!answer.ok) { throw new Error(`no answer: ${answer.status}`); }
-      show(await answer.json());
+      const next = await answer.json();
+      if (ageAt <= askedAt) { show(next); }
       connect(true);
     } catch (err) {
       connect(false);
@@ -200,7 +205,7 @@
           continue;
         } catch (err) {
           failures += 1;
-          streamAt = Date.now() + Math.min(LONGEST_WAIT_MS, ASK_MS * 2 ** (failures - 1));
+          streamAt = Math.max(streamAt, Date.now() + Math.min(LONGEST_WAIT_MS, ASK_MS * 2 ** (failures - 1)));
         } finally {
           stream = null;
         }
