@@ -125,10 +125,12 @@ def _times(frame: Frame, now: datetime) -> dict[str, str]:
 
 
 def _mean_kw(seen: Snapshot, frame: Frame) -> str:
+    """The mean power of a session that ended, kW; empty above the peak, where a simulation outran the clock."""
     if frame.started_at is None or frame.ended_at is None or frame.ended_at <= frame.started_at:
         return ""
-    hours = (frame.ended_at - frame.started_at).total_seconds() / 3600
-    return f"{seen.energy_wh / 1000 / hours:.1f}"
+    mean_w = seen.energy_wh * 3600 / (frame.ended_at - frame.started_at).total_seconds()
+    peak_w = max((power_w for _, power_w, _ in seen.series), default=seen.peak_w)
+    return f"{mean_w / 1000:.1f}" if mean_w <= peak_w * 1.1 else ""
 
 
 def _bill_line(line: BillLine) -> dict[str, str]:

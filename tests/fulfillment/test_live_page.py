@@ -180,11 +180,13 @@ def test_refund_without_a_promised_day_names_none() -> None:
     assert page_of(seen, FRAME, language="en", now=NOW)["refund"] == {"amount": "₹5.00", "by": "", "left": ""}
 
 
-def test_mean_power_needs_a_time() -> None:
+def test_mean_power_needs_a_time_and_stays_below_the_peak() -> None:
     nothing = replace(FRAME, ended_at=staged.BEGAN)
     assert page_of(SCENES["ended"], nothing, language="en", now=NOW)["mean_kw"] == ""
     hour = replace(FRAME, ended_at=staged.BEGAN + timedelta(hours=2))
     assert page_of(SCENES["ended"], hour, language="en", now=NOW)["mean_kw"] == "5.6"
+    outrun = replace(FRAME, ended_at=staged.BEGAN + timedelta(seconds=8))
+    assert page_of(SCENES["ended"], outrun, language="en", now=NOW)["mean_kw"] == ""
 
 
 @pytest.mark.parametrize("scene", SCENES)

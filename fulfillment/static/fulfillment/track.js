@@ -74,6 +74,7 @@
   };
 
   const tick = () => {
+    if (over()) { one("[data-awake]").hidden = true; }
     const line = one("[data-age-line]");
     const known = seen.live && seen.age_s !== null;
     line.hidden = !known;
@@ -213,7 +214,6 @@
       await look();
       await wait(ASK_MS);
     }
-    one("[data-awake]").hidden = true;
     setInterval(look, LONGEST_WAIT_MS);
   };
 
@@ -302,7 +302,7 @@
         { scale: "kwh", stroke: colour("--flow"), width: 2, dash: [6, 4], points: { show: false } },
       ],
       axes: [
-        { ...axis, space: 64, size: 28, incrs: [10, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400], values: (plot, splits) => splits.map(short) },
+        { ...axis, space: 64, size: 28, incrs: [1, 2, 5, 10, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400], values: (plot, splits) => splits.map(short) },
         { ...axis, scale: "kw", size: 34, values: plain },
         { ...axis, scale: "kwh", size: 42, side: 1, grid: { show: false }, values: plain },
       ],
