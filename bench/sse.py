@@ -117,7 +117,8 @@ def _charging(station: Station, tariff: Tariff, number: int) -> str:
     kind = {"standard": "IEC_62196_T2_COMBO", "current": "DC", "max_power_w": 30_000}
     Connector.objects.create(evse=evse, number="1", item_id=item, tariff=tariff, **kind)
     whose: dict[str, Any] = {"bap_id": BUYER, "transaction_id": f"bench-{number}", "context": CONTEXT, "now": now}
-    wish: dict[str, Any] = {"operator_code": "bench-live", "item_id": item, "quantity_kind": "energy", "quantity": 40_000}
+    wish: dict[str, Any] = {"operator_code": "bench-live", "item_id": item}
+    wish |= {"quantity_kind": "energy", "quantity": 40_000}
     select_offer(**whose, **wish)
     init_order(**whose, **wish, billing=PERSON, customer=PERSON)
     order = confirm_order(**whose, payment_status="PAID", billing=PERSON, customer=PERSON)

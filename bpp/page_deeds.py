@@ -16,7 +16,8 @@ from urllib.parse import parse_qsl, urlsplit
 from django.db import OperationalError, transaction
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
-from django.utils import timezone
+from django.utils import timezone, translation
+from django.utils.translation import gettext
 from django.views.decorators.csrf import csrf_exempt
 
 from bpp.guard import Rate
@@ -31,7 +32,7 @@ from fulfillment.views import gone
 from orders import services as orders
 from orders.changes import Who
 from orders.models import Order
-from orders.views.terms import NAMES
+from orders.views.terms import NAMES, browser_language
 from support import services as support
 from support.models import Rating
 
@@ -194,8 +195,10 @@ def _is_ours(request: HttpRequest) -> bool:
 
 
 def _refused(request: HttpRequest, *, status: int, text: str) -> HttpResponse:
-    shown = {"text": text, "page": _page_of(request)}
-    response = render(request, "fulfillment/refused.html", shown, status=status)
+    language = browser_language(request)
+    with translation.override(language):
+        shown = {"text": gettext(text), "page": f"{_page_of(request)}?lang={language}", "language": language}
+        response = render(request, "fulfillment/refused.html", shown, status=status)
     if status == 405:
         response["Allow"] = "POST"
     if status in {429, 503}:

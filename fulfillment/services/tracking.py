@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -137,7 +137,13 @@ def snapshot(order_id: int, now: datetime, link: Link | None = None) -> Snapshot
     now and `once` is what their forms carry.
     """
     order = Order.objects.select_related("connector__evse__station").get(pk=order_id)
-    session = Session.objects.filter(order_id=order_id).first()
+    seen = _seen(order, Session.objects.filter(order_id=order_id).first(), now)
+    if link is None:
+        return seen
+    return replace(seen, may=deeds_now(link, order, seen.state), once=once_token(link, seen.state))
+
+
+def _seen(order: Order, session: Session | None, now: datetime) -> Snapshot:
     quote, offer = _quotes(order)
     seen = derive(order, session, offer, now=now)
     state = _state(order, session)
@@ -173,8 +179,6 @@ def snapshot(order_id: int, now: datetime, link: Link | None = None) -> Snapshot
         start_code=code,
         start_qr=qr_svg(f"{order.code} {code}", scale=4) if code else "",
         **_told(order, session, quote, seen),
-        may=deeds_now(link, order, state) if link else (),
-        once=once_token(link, state) if link else "",
     )
 
 

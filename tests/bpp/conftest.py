@@ -13,7 +13,7 @@ import psycopg
 import pytest
 from django.db import connections
 
-from bpp import delivery, keys, registry, subscription
+from bpp import delivery, guard, keys, page_deeds, registry, subscription
 from bpp.door import Accepted, Door
 from bpp.guard import Event
 from bpp.storing import Writer, conninfo
@@ -206,3 +206,9 @@ async def apart(work: Callable[[], Any]) -> Any:
             connections.close_all()
 
     return await asyncio.to_thread(alone)
+
+
+@pytest.fixture
+def unpressed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No link has pressed a button of its page yet."""
+    monkeypatch.setattr(page_deeds, "_pressed", guard.Rate(1 / 30, 6))

@@ -71,6 +71,20 @@ async def test_stream_follows_the_session_to_its_receipt(trip: Trip) -> None:
     assert (last["state"], last["total"]) == ("ended", ended.order["quote"]["price"]["value"])
 
 
+async def test_driver_stops_on_the_page_in_the_language_of_the_page(trip: Trip, tmp_path: Path) -> None:
+    await trip.charge()
+    await trip.until_energy()
+    tracking = (await trip.answer(trip.buyer.track(trip.transaction_id))).message["tracking"]
+    async with phone(tmp_path) as page:
+        await page.open(f"{tracking['url']}?lang=hi")
+        await page.until("document.querySelector('.uplot canvas')")
+        await page.leave_by("document.querySelector('form[action$=\"/stop\"]').submit()")
+        assert await page.run("document.documentElement.lang") == "hi"
+        assert "चार्जिंग रोकी जा रही है।" in await page.run("document.body.innerText")
+        assert await page.run("location.search") == "?lang=hi"
+        await page.until("document.body.dataset.state === 'ended'")
+
+
 async def test_unknown_page_is_not_found(trip: Trip) -> None:
     url = f"{trip.stage.rig.url}/track/{'A' * 43}"
     assert [(await fetched(trip, f"{url}{end}"))[0] for end in ("", ".json", "/events")] == [404, 404, 404]
