@@ -180,7 +180,7 @@ class Consumer:
         waiting = set(taken.waiting)
         done = [entry for place, (entry, _) in enumerate(portion) if place not in waiting]
         self._outlet.done([entry.id for entry in done], taken.counts | _lags(done))
-        announce(taken.orders)
+        announce(taken.orders.union(taken.changed))
         return len(done), [pair for place, pair in enumerate(portion) if place in waiting]
 
 

@@ -35,7 +35,7 @@ log = logging.getLogger(__name__)
 S = Session.State
 JUDGED = [S.STARTING, S.CHARGING, S.PAUSED, S.ENDING]
 # How long a session or a walk-in that somebody else has locked is waited for, before the others have their turn.
-PATIENCE = "500ms"
+PATIENCE = "200ms"
 
 _STANDS = """
 SELECT s.remote_id, t.code, s.slot_number, o.quantity_kind, o.quantity,

@@ -11,6 +11,7 @@ import logging
 import threading
 import time
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -20,7 +21,7 @@ from django.conf import settings
 from django.db import connections
 from redis import Redis
 from redis.backoff import NoBackoff
-from redis.exceptions import RedisError, ResponseError
+from redis.exceptions import OutOfMemoryError, RedisError, ResponseError
 from redis.retry import Retry
 
 from fulfillment.cloudevents import Incoming
@@ -165,9 +166,13 @@ class Outlet:
                 raise
 
     def tell_alive(self) -> None:
-        """Say that somebody reads, so that the door goes on filling the stream. Raises RedisError."""
+        """Say that somebody reads, so that the door goes on filling the stream. Raises RedisError.
+
+        A Redis that is full does not take even this word; the more it is needed that values are taken out of it.
+        """
         if time.monotonic() >= self._told_at + LOOK_S:
-            self._redis.set(f"{self.key}:alive", self.name, ex=ALIVE_S)
+            with suppress(OutOfMemoryError):
+                self._redis.set(f"{self.key}:alive", self.name, ex=ALIVE_S)
             self._told_at = time.monotonic()
 
     def tell_gone(self) -> None:
@@ -193,7 +198,17 @@ class Outlet:
         return _read(found[1])
 
     def done(self, ids: Sequence[bytes], counts: dict[str, int]) -> None:
-        """These values are kept for good: forget them, and add up what became of them. Raises RedisError."""
+        """These values are kept for good: forget them, and add up what became of them. Raises RedisError.
+
+        Where the counts are not taken, as by a Redis that is full, the values are forgotten without them.
+        """
+        try:
+            self._forget(ids, counts)
+        except ResponseError as err:
+            log.warning("what became of meter values is not counted", extra={"fault": repr(err)[:200]})
+            self._forget(ids, {})
+
+    def _forget(self, ids: Sequence[bytes], counts: dict[str, int]) -> None:
         pipe = self._redis.pipeline(transaction=True)
         if ids:
             pipe.xack(self.key, GROUP, *ids)

@@ -15,6 +15,7 @@ from fulfillment.metering import Limits, Register
 from fulfillment.models import Reading, Session, WalkIn
 from fulfillment.selectors import meter_points
 from fulfillment.services.instances import RELEASE, STOP, ask, call_off
+from fulfillment.telemetry import CLOCK_SLACK, when_again
 from orders import services as orders
 from orders.models import Order
 
@@ -23,8 +24,6 @@ STATION = "station"
 FAULT = "fault"
 BY_STATION = "ended by the station"
 SILENT = "station silent"
-CLOCK_SLACK = timedelta(seconds=metering.FUTURE_S)
-SOONEST = timedelta(milliseconds=250)
 
 
 def begin(order: Order, session: Session, ack: Ack, *, now: datetime) -> None:
@@ -164,14 +163,7 @@ def target_reached(order: Order, session: Session, *, now: datetime) -> str:
 def look_again_at(order: Order, session: Session, *, now: datetime) -> datetime:
     """When to ask the station again: after 20 s of silence, when the time is over or the target should be reached."""
     heard_at = max(part for part in (session.started_at, session.read_at) if part is not None)
-    moments = [max(min(heard_at, now), now - CLOCK_SLACK) + timedelta(seconds=states.SILENT_AFTER_S)]
-    ends_at = booked_end(order, session)
-    if ends_at is not None:
-        moments.append(ends_at)
-    target_at = reached_at(order, session)
-    if target_at is not None:
-        moments.append(target_at)
-    return max(min(moments), now + SOONEST)
+    return when_again(heard_at, booked_end(order, session), reached_at(order, session), now=now)
 
 
 def final_registers(session: Session | WalkIn, ack: Ack | None) -> tuple[int, int, str]:

@@ -293,6 +293,16 @@ def test_under_pressure_the_least_telling_are_shed_and_counted(
     assert Reading.objects.filter(session=session).count() == counts["believed"] == 2
 
 
+def test_value_is_done_with_also_where_it_cannot_be_counted(
+    supplier: FakeSupplier, stream: Redis, consumer: Consumer
+) -> None:
+    session = charging_session()
+    stream.set(f"{stream_name()}:counts", "no table")
+    posted(session, 100, timezone.now(), id_="m-1")
+    assert consumer.step() == 1
+    assert stream.xlen(stream_name()) == 0
+
+
 def test_lost_stream_is_made_again(supplier: FakeSupplier, stream: Redis, consumer: Consumer) -> None:
     session = charging_session()
     consumer.step()

@@ -29,7 +29,7 @@ from tests.verify.rig import BPP_ID, Rig, free_port
 TIME_SCALE = 120.0  # 30 kW deliver 1 kWh each second
 STATIONS = 200  # more than there are stories; each uses its own
 FIRST_REDIS_DATABASE, REDIS_DATABASES = 8, 8
-PROCESSES = ("web", "worker", "beat")
+PROCESSES = ("web", "worker", "ingest", "beat")
 
 
 @dataclass

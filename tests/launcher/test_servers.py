@@ -80,6 +80,20 @@ def test_redis_asks_for_its_password(where: Places) -> None:
     stop(server.child)
 
 
+@pytest.mark.skipif(redis_server.binary(SITE_PACKAGES) is None, reason="the imitation keeps nothing")
+def test_redis_that_is_killed_still_has_what_it_acknowledged(where: Places) -> None:
+    server = redis_server.start(where, SITE_PACKAGES, python=Path(sys.executable), env=os.environ)
+    with redis.Redis.from_url(server.url) as client:
+        client.xadd("values", {"wh": 1})
+    os.killpg(server.child.pid, signal.SIGKILL)
+    server.child.process.wait()
+    server = redis_server.start(where, SITE_PACKAGES, python=Path(sys.executable), env=os.environ)
+    with redis.Redis.from_url(server.url) as client:
+        length = client.xlen("values")
+    stop(server.child)
+    assert length == 1
+
+
 def test_redis_of_the_machine_is_taken_when_no_wheel_brings_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
