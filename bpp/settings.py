@@ -180,6 +180,10 @@ CONTENT_SECURITY_POLICY: dict[str, Any] = {
     }
 }
 
+# Raster tiles under the live map, `https://tile.example.org/{z}/{x}/{y}.png`; empty: the shipped drawing alone
+MAP_TILES_URL = env("MAP_TILES_URL")
+MAP_TILES_CREDIT = env("MAP_TILES_CREDIT")
+
 REST_FRAMEWORK = {
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
     "DEFAULT_AUTHENTICATION_CLASSES": ["rest_framework.authentication.SessionAuthentication"],

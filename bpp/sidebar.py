@@ -73,6 +73,7 @@ NAVIGATION: list[dict[str, Any]] = [
         "title": "",
         "items": [
             _page("Overview", "dashboard", HOME, _for_all),
+            _page("Live", "electric_bolt", "live-board"),
             _page("Message explorer", "forum", "messages-list"),
         ],
     },

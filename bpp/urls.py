@@ -4,7 +4,7 @@ from django.contrib import admin
 from django.urls import include, path
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
 
-from bpp import api, entrance, explorer, page_deeds, views
+from bpp import api, entrance, explorer, live_pages, page_deeds, views
 from orders import api as orders_api
 from orders.preview_admin import preview_page
 
@@ -30,5 +30,17 @@ urlpatterns = [
         name="messages-detail",
     ),
     path("admin/price-preview/", admin.site.admin_view(preview_page), name="price-preview"),
+    path("admin/live/", admin.site.admin_view(live_pages.live_page), name="live-board"),
+    path("admin/live/rows/", admin.site.admin_view(live_pages.live_rows), name="live-rows"),
+    path(
+        "admin/catalog/station/<int:pk>/usage/",
+        admin.site.admin_view(live_pages.station_usage),
+        name="station-usage",
+    ),
+    path(
+        "admin/catalog/station/<int:pk>/usage/<slug:part>.csv",
+        admin.site.admin_view(live_pages.station_usage_csv),
+        name="station-usage-csv",
+    ),
     path("admin/", admin.site.urls),
 ]

@@ -46,6 +46,23 @@ def ago(then: Any) -> str:
 
 
 @register.filter
+def seconds(length_s: int) -> str:
+    return wording.span(length_s)
+
+
+@register.filter
+def lasting(since: Any, now: datetime) -> str:
+    """How long something has lasted by now; a dash where it has not begun."""
+    return wording.span(max(0.0, (now - since).total_seconds())) if isinstance(since, datetime) else wording.NONE
+
+
+@register.filter
+def left(until: datetime, now: datetime) -> str:
+    """`in 12 min`, or `any moment` where it should be over."""
+    return wording.ago(until, now) if (until - now).total_seconds() >= 1 else "any moment"
+
+
+@register.filter
 def evse_tone(status: Any) -> str:
     return EVSE_TONES.get(status, "default")
 
