@@ -12,7 +12,7 @@ from urllib.parse import urlencode
 
 from django.db.models import Max
 
-from bpp.live_filter import POWERS, Wanted
+from bpp.live_filter import POWERS, VIEWS, Wanted
 from bpp.live_sessions import Running, priced, running_now
 from bpp.live_waiting import Due, Waiting, tickets_due, waiting_now
 from catalog.models import Evse
@@ -60,7 +60,7 @@ class Plug(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Charger:
-    """One charger now: how it looks on the board, since when or last heard when, and what is wrong with it."""
+    """One charger now: how it looks on the board, since when, and what is wrong with it."""
 
     plug: Plug
     look: str
@@ -74,6 +74,11 @@ class Charger:
     def codes(self) -> frozenset[str]:
         """What the filter of states finds it by."""
         return frozenset({self.look}) | (self.running.codes if self.running else frozenset())
+
+    @property
+    def heard_at(self) -> datetime:
+        """When the charger or its session was last heard."""
+        return (self.running.heard_at if self.running else None) or self.plug.status_at
 
     @property
     def tone(self) -> str:
@@ -176,7 +181,8 @@ def live_board(reach: Reach, wanted: Wanted, now: datetime) -> Board:
     ]
     chargers = _chargers(plugs.values(), running, _outages(reach), now)
     found, rows = _matching(chargers, running, plugs, stations, wanted)
-    shown = rows[(wanted.page - 1) * MOST_ROWS : wanted.page * MOST_ROWS]
+    # The map shows no single session.
+    shown = rows[(wanted.page - 1) * MOST_ROWS : wanted.page * MOST_ROWS] if wanted.view == VIEWS[0] else []
     costed = priced([row.running for row in shown], now)
     waiting = waiting_now(reach, wanted, list(plugs), now)
     tickets = tickets_due(reach, wanted, list(plugs), now)
@@ -191,7 +197,7 @@ def live_board(reach: Reach, wanted: Wanted, now: datetime) -> Board:
         rows=[row._replace(running=each) for row, each in zip(shown, costed, strict=True)],
         places=_places(found),
         faulted=sorted(faulted, key=_newest)[:MOST_BESIDE],
-        silent=sorted(silent, key=lambda charger: charger.at)[:MOST_BESIDE],
+        silent=sorted(silent, key=lambda charger: charger.heard_at)[:MOST_BESIDE],
         waiting=waiting[:MOST_BESIDE],
         tickets=tickets[:MOST_BESIDE],
         counts={
@@ -252,12 +258,12 @@ def _chargers(
 def _charger(plug: Plug, running: Running | None, outage: Broken | None, now: datetime) -> Charger:
     words = Evse.Status(plug.status).label
     if outage or plug.status in Evse.OUT_OF_SERVICE:
+        words = words if plug.status in Evse.OUT_OF_SERVICE else "Out of order"
         since, error, ticket = outage or Broken(plug.status_at, "", "")
         return Charger(plug, "faulted", words, since, error=error, ticket=ticket, running=running)
     heard_at = max((at for at in (plug.status_at, running.heard_at if running else None) if at), default=now)
-    quiet = plug.published and now - heard_at > QUIET_AFTER
-    if (running and running.silent) or quiet:
-        return Charger(plug, "silent", words, (running.heard_at if running else None) or heard_at, running=running)
+    if (running and running.silent) or (plug.published and now - heard_at > QUIET_AFTER):
+        return Charger(plug, "silent", words, heard_at, running=running)
     free = running is None and plug.status == Evse.Status.AVAILABLE
     return Charger(plug, "free" if free else "in-use", words, heard_at, running=running)
 

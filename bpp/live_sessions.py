@@ -78,6 +78,8 @@ def priced(rows: Sequence[Running], now: datetime) -> list[Running]:
     one reading a minute, so that it may differ from the bill by what flows in one.
     """
     sessions = [row.session for row in rows if row.session is not None and row.session.started_at is not None]
+    if not sessions:
+        return list(rows)
     offers = _offers(sessions)
     points = _by_the_minute(each for each in sessions if not _by_energy_alone(offers.get(each.order_id)))
     before = _registers_before(sessions)

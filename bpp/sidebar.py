@@ -172,7 +172,7 @@ UNFOLD: dict[str, Any] = {
     "COLORS": {
         "primary": {
             "50": "#effdf6", "100": "#d9fbe8", "200": "#b3f5d1", "300": "#7ae9b3", "400": "#3dd591", "500": "#15ba74",
-            "600": "#0a8f5a", "700": "#09734a", "800": "#0b5b3d", "900": "#0a4a34", "950": "#032a1d",
+            "600": "#088050", "700": "#09734a", "800": "#0b5b3d", "900": "#0a4a34", "950": "#032a1d",
         }
     },
     "SIDEBAR": {"show_search": True, "show_all_applications": False, "navigation": navigation},

@@ -52,14 +52,15 @@ def seconds(length_s: int) -> str:
 
 @register.filter
 def lasting(since: Any, now: datetime) -> str:
-    """How long something has lasted by now; a dash where it has not begun."""
-    return wording.span(max(0.0, (now - since).total_seconds())) if isinstance(since, datetime) else wording.NONE
+    """How long something has lasted by now, in whole minutes; a dash where it has not begun."""
+    return _minutes((now - since).total_seconds()) if isinstance(since, datetime) else wording.NONE
 
 
 @register.filter
 def left(until: datetime, now: datetime) -> str:
     """`in 12 min`, or `any moment` where it should be over."""
-    return wording.ago(until, now) if (until - now).total_seconds() >= 1 else "any moment"
+    seconds = (until - now).total_seconds()
+    return f"in {_minutes(seconds)}" if seconds >= 1 else "any moment"
 
 
 @register.filter
@@ -104,3 +105,7 @@ def definition_room(definition: Any) -> workrooms.DefinitionRoom:
 @register.simple_tag
 def quote_lines(quote: Any) -> list[rooms.Line]:
     return rooms.lines_of(quote)
+
+
+def _minutes(seconds: float) -> str:
+    return wording.span(seconds // 60 * 60) if seconds >= 60 else "less than 1 min"

@@ -101,7 +101,7 @@ def test_platform_sees_all(root: User, ours: Tenant, theirs: Tenant, client: Cli
 
 
 def test_pages_open_where_there_is_nothing(root: User, client: Client) -> None:
-    assert "Nobody is charging right now" in text(client)
+    assert "There is no charger yet" in text(client)
     assert "There is no charger yet" in text(client, view="map")
 
 

@@ -21,7 +21,7 @@
       interactive: false,
       filter: (feature) => feature.geometry.type !== "Point",
       style: (feature) => ({ className: `vb-ground vb-ground-${feature.properties.kind}`, weight: { ring: 3, road: 2 }[feature.properties.kind] || 1 }),
-    }).addTo(map).bringToBack();
+    }).addTo(map);
     for (const feature of shapes.features) {
       if (feature.geometry.type !== "Point") continue;
       const [lng, lat] = feature.geometry.coordinates, label = document.createElement("span");
@@ -30,13 +30,20 @@
         icon: L.divIcon({ className: "vb-place-name", html: label, iconSize: null }) }));
     }
     const layer = L.layerGroup(names);
-    const fits = () => { if (map.getZoom() >= 12.5) layer.addTo(map); else layer.remove(); };
+    const fits = () => { if (map.getZoom() >= 12) layer.addTo(map); else layer.remove(); };
     map.on("zoomend", fits);
     fits();
   }
 
+  // From afar many stations lie close together: their marks are smaller then, and say no numbers.
+  const far = () => frame.classList.toggle("vb-far", map.getZoom() < 12);
+  map.on("zoomend", far);
+
   const marks = new Map();
-  const wordsOf = (item) => `${item.querySelector("a").textContent}: ${item.querySelector("[data-counts]").textContent}`;
+  const wordsOf = (item) => {
+    const count = Number(item.dataset.count), name = item.querySelector("a").textContent;
+    return `${name}, ${count} charger${count > 1 ? "s" : ""}: ${item.querySelector("[data-counts]").textContent}`;
+  };
   const iconOf = (item) => {
     const html = document.createElement("span");
     html.append(item.querySelector("svg").cloneNode(true));
@@ -83,5 +90,6 @@
 
   const places = sync();
   if (places.length) map.fitBounds(places, { padding: [28, 28], maxZoom: 14, animate: false });
+  far();
   room.addEventListener("live:rows", sync);
 })();
