@@ -82,6 +82,11 @@ class Usage:
     unbilled: int
 
     @property
+    def known(self) -> int:
+        """The part of the time of which something is known, percent; never 0 where there is any."""
+        return max(100 - self.unknown, int(self.free is not None))
+
+    @property
     def weeks(self) -> list[tuple[str, list[Cell]]]:
         """The cells by weekday."""
         return [(name, [cell for cell in self.cells if cell.weekday == day]) for day, name in enumerate(WEEKDAYS)]

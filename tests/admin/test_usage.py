@@ -97,7 +97,7 @@ def test_time_before_the_first_status_is_not_known(ours: Tenant, evse: Evse) -> 
     usage = used(ours)
     assert usage.cells[0].free is None
     assert usage.cells[2 * 24 + 3].unknown == 75
-    assert usage.unknown == 98
+    assert (usage.unknown, usage.known) == (98, 2)
     EvseStatusChange.objects.create(evse=evse, status="faulted", at=NOON - timedelta(days=60))
     usage = used(ours)
     assert (usage.unknown, usage.cells[0].out, usage.cells[0].free) == (0, 100, 0)

@@ -68,7 +68,7 @@
       const words = wordsOf(item), at = [Number(item.dataset.lat), Number(item.dataset.lng)];
       let mark = marks.get(item.id);
       if (!mark) {
-        mark = L.marker(at, { keyboard: true });
+        mark = L.marker(at, { keyboard: true, icon: iconOf(item) });
         mark.bindPopup(() => popupOf(item.id), { maxWidth: 260 });
         marks.set(item.id, mark);
         mark.addTo(map);
