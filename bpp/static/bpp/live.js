@@ -73,7 +73,8 @@
     stream.addEventListener("open", () => { heard = true; ageNow(); soon(); });
     stream.addEventListener("change", soon);
     stream.addEventListener("error", () => {
-      heard = false; ageNow(); plan(POLL_MS);
+      // A stream that tries again fails every few seconds: only the first time may put off the next question.
+      if (heard) { heard = false; ageNow(); plan(POLL_MS); }
       if (stream && stream.readyState === EventSource.CLOSED) { stream = null; retry = setTimeout(listen, AGAIN_MS); }
     });
   };
