@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
@@ -296,6 +297,30 @@ SUPPORT_EMAIL = env("SUPPORT_EMAIL", f"support@{BECKN_SUBSCRIBER_ID}")
 SUPPORT_URL = env("SUPPORT_URL")
 SUPPORT_REPLY_S = env_int("SUPPORT_REPLY_S", 14_400)
 
+# Telling drivers: a mail server, else a file that takes every e-mail, else none; off until an operator switches it on
+EMAIL_HOST = env("EMAIL_HOST")
+EMAIL_PORT = env_int("EMAIL_PORT", 587)
+EMAIL_HOST_USER = env("EMAIL_HOST_USER")
+EMAIL_HOST_PASSWORD = env("EMAIL_HOST_PASSWORD")
+EMAIL_USE_SSL = env_bool("EMAIL_USE_SSL", default=False)
+EMAIL_USE_TLS = env_bool("EMAIL_USE_TLS", default=not EMAIL_USE_SSL)
+EMAIL_TIMEOUT = env_int("EMAIL_TIMEOUT", 10)
+EMAIL_FILE = env("EMAIL_FILE")
+DEFAULT_FROM_EMAIL = env("DEFAULT_FROM_EMAIL", f"notices@{BECKN_SUBSCRIBER_ID}")
+EMAIL_BACKEND = (
+    "django.core.mail.backends.smtp.EmailBackend"
+    if EMAIL_HOST
+    else "fulfillment.notices.mail_file.EmailBackend"
+    if EMAIL_FILE
+    else "django.core.mail.backends.dummy.EmailBackend"
+)
+NOTICES_DEFAULT_ON = env_bool("NOTICES_DEFAULT_ON", default=False)
+NOTICES_QUIET_HOURS = env("NOTICES_QUIET_HOURS", "22:00-07:00")
+NOTICES_ALLOW_PRIVATE = env_bool("NOTICES_ALLOW_PRIVATE", default=False)
+NOTICES_KEPT_DAYS = env_int("NOTICES_KEPT_DAYS", 90)
+if not re.fullmatch(r"(([01]\d|2[0-3]):[0-5]\d)-(([01]\d|2[0-3]):[0-5]\d)", NOTICES_QUIET_HOURS, re.ASCII):
+    raise ImproperlyConfigured(f"NOTICES_QUIET_HOURS is {NOTICES_QUIET_HOURS!r}; write 22:00-07:00, or 00:00-00:00")
+
 # Stations
 EV_POWER_SUPPLIER_URL = env("EV_POWER_SUPPLIER_URL").rstrip("/")
 EV_POWER_SUPPLIER_TOKEN = env("EV_POWER_SUPPLIER_TOKEN")
@@ -363,6 +388,7 @@ CELERY["beat_schedule"] = {
         "deliver": 1.0,
         "advance": 1.0,
         "expire": 5.0,
+        "notice": 3.0,
         "collect": 5.0,
         "refund": 15.0,
     }.items()

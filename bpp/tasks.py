@@ -104,6 +104,22 @@ def collect_due() -> None:
     orders.forget_news(now=timezone.now())
 
 
+@task("notice")
+def notice_due() -> None:
+    """Note what drivers are to be told, and tell them."""
+    base = showing.public_base()
+    _each(
+        lambda: fulfillment.note_notices_due(timezone.now()),
+        lambda: fulfillment.spot_notices_due(timezone.now()),
+        lambda: fulfillment.forget_notices(timezone.now()),
+        lambda: _drain("notice", lambda: _send_notices(base), hands=settings.HANDS_PER_QUEUE),
+    )
+
+
+def _send_notices(base_url: str) -> int:
+    return fulfillment.send_notices_due(timezone.now(), limit=20, base_url=base_url)
+
+
 def _process() -> int:
     return inbox.process_next(now=timezone.now()) + publish.publish_next(now=timezone.now())
 

@@ -1,8 +1,9 @@
-"""Which sessions run, what did stations say and meters read, who charges by card, and what is out of order?"""
+"""Which sessions run, what did stations and meters say, who charges by card, and what are drivers told?"""
 
 from fulfillment.models.cards import UID_FORM, Card, CardAccount, CardEntry, WalkIn, WalkInReading
 from fulfillment.models.events import RECOVERED, EventOut, StationEvent
 from fulfillment.models.links import LinkDeed, LinkRules, TrackLink
+from fulfillment.models.notices import Notice, NoticeOptOut, NoticeSettings
 from fulfillment.models.outages import Outage
 from fulfillment.models.sessions import Reading, ReadingRollup, Session
 from fulfillment.models.workflows import TaskRun, WorkflowDefinition, WorkflowInstance
@@ -16,6 +17,9 @@ __all__ = [
     "EventOut",
     "LinkDeed",
     "LinkRules",
+    "Notice",
+    "NoticeOptOut",
+    "NoticeSettings",
     "Outage",
     "Reading",
     "ReadingRollup",

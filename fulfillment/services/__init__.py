@@ -24,6 +24,11 @@ from fulfillment.services.links import (
     revoke_links,
     take_once,
 )
+from fulfillment.services.noticing import catch_up as note_notices_due
+from fulfillment.services.notifying import forget as forget_notices
+from fulfillment.services.notifying import renew_secret as renew_webhook_secret
+from fulfillment.services.notifying import revive as revive_notice
+from fulfillment.services.notifying import send_due as send_notices_due
 from fulfillment.services.operating import cancel as cancel_instance
 from fulfillment.services.operating import resume as resume_instance
 from fulfillment.services.operating import retriable, why_not_retried
@@ -42,6 +47,7 @@ from fulfillment.services.sessions import (
     request_start,
     request_stop,
 )
+from fulfillment.services.spotting import spot_due as spot_notices_due
 from fulfillment.services.tracking import snapshot
 from fulfillment.services.walk_in_watching import bill_late_walk_ins_due
 from fulfillment.services.walk_ins import stop_by_hand
@@ -63,9 +69,11 @@ __all__ = [
     "deeds_now",
     "emit_due",
     "follow_order",
+    "forget_notices",
     "import_cards",
     "ingest_left",
     "mark_progress",
+    "note_notices_due",
     "nudge_advance",
     "open_link",
     "open_sessions_due",
@@ -77,14 +85,18 @@ __all__ = [
     "progress_due",
     "prune_readings",
     "record_reading",
+    "renew_webhook_secret",
     "request_start",
     "request_stop",
     "resume_instance",
     "retriable",
     "retry_instance",
+    "revive_notice",
     "revoke_links",
+    "send_notices_due",
     "set_card_state",
     "snapshot",
+    "spot_notices_due",
     "stop_by_hand",
     "store_events",
     "stranded_due",

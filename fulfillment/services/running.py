@@ -15,6 +15,7 @@ from fulfillment.metering import Limits, Register
 from fulfillment.models import Reading, Session, WalkIn
 from fulfillment.selectors import meter_points
 from fulfillment.services.instances import RELEASE, STOP, ask, call_off
+from fulfillment.services.noticing import hear
 from fulfillment.telemetry import CLOCK_SLACK, when_again
 from orders import services as orders
 from orders.models import Order
@@ -37,6 +38,7 @@ def begin(order: Order, session: Session, ack: Ack, *, now: datetime) -> None:
     session.attempts, session.progress_at = 0, now
     session.next_at = look_again_at(order, session, now=now)
     orders.mark_started(order.pk, now=now, actor=STATION, data={"session": session.remote_id})
+    hear(order, now=now)
     show_evse(session, Evse.Status.CHARGING, now)
     nudge_on_commit("process")
     if session.stop_reason:
@@ -91,6 +93,7 @@ def finish(order: Order, session: Session, ack: Ack | None, *, now: datetime, re
         actor=STATION,
         readings=meter_points(session),
     )
+    hear(order, now=now)
     session.evse.refresh_from_db(fields=["status", "status_at"])
     if not failed and session.evse.status not in Evse.OUT_OF_SERVICE:
         show_evse(session, Evse.Status.FINISHING, now)
@@ -109,6 +112,7 @@ def fail(order: Order, session: Session, *, now: datetime, reason: str, release:
         start_release(session, now=now, broken=True)
     session.save()
     orders.mark_failed(order.pk, now=now, reason=reason[:500], actor=STATION)
+    hear(order, now=now)
     nudge_on_commit("process")
 
 
@@ -241,8 +245,10 @@ def _pause_or_resume(order: Order, session: Session, *, now: datetime) -> None:
     if session.state == S.CHARGING and stands:
         session.state = states.move(session.state, S.PAUSED)
         orders.mark_paused(order.pk, now=now, actor=STATION)
+        hear(order, now=now)
         nudge_on_commit("process")
     elif session.state == S.PAUSED and flows:
         session.state = states.move(session.state, S.CHARGING)
         orders.mark_resumed(order.pk, now=now, actor=STATION)
+        hear(order, now=now)
         nudge_on_commit("process")

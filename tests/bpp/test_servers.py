@@ -30,7 +30,7 @@ async def test_wsgi_server_reaches_the_pages(settings: Any, plain_http: None, ta
 def test_clock_rings_only_tasks_that_exist() -> None:
     app.loader.import_default_modules()
     wanted = {entry["task"] for entry in app.conf.beat_schedule.values()}
-    assert wanted == {"process", "deliver", "advance", "expire", "collect", "refund"}
+    assert wanted == {"process", "deliver", "advance", "expire", "notice", "collect", "refund"}
     assert wanted <= set(app.tasks)
 
 

@@ -23,6 +23,7 @@ from tests.bpp.pipeline import BuyerApp, Talk
 from tests.factories.catalog import TariffFactory
 from tests.factories.fulfillment import starting_session
 from tests.factories.orders import NOW, initiated_order
+from tests.fulfillment.notified import switch_on
 from tests.fulfillment.supplier import FakeSupplier
 
 pytestmark = pytest.mark.django_db
@@ -71,6 +72,14 @@ def test_expire_releases_what_ran_out(db: None) -> None:
     tasks.expire_due()
     order.refresh_from_db()
     assert order.state == Order.State.EXPIRED
+
+
+def test_notice_tells_the_driver(talk: Talk, supplier: FakeSupplier, mailoutbox: list[Any]) -> None:
+    session = starting_session(now=timezone.now() - timedelta(seconds=5))
+    switch_on(session.order.operator)
+    tasks.advance_due()
+    tasks.notice_due()
+    assert [message.to for message in mailoutbox] == [["driver@example.org"]]
 
 
 def test_fault_in_one_sweep_leaves_the_others_to_their_work(db: None, caplog: pytest.LogCaptureFixture) -> None:
