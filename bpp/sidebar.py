@@ -135,6 +135,8 @@ NAVIGATION: list[dict[str, Any]] = [
         "items": [
             _item("Ratings", "star", "support_rating"),
             _item("Tickets", "support_agent", "support_ticket"),
+            _item("Notices", "notifications", "fulfillment_notice"),
+            _item("Notice settings", "edit_notifications", "fulfillment_noticesettings"),
         ],
     },
     {

@@ -16,6 +16,7 @@ from fulfillment.acts import SESSION_DEEDS
 from fulfillment.cards_admin import CardAdmin as CardAdmin
 from fulfillment.links_admin import TrackLinkAdmin as TrackLinkAdmin
 from fulfillment.models import Outage, Reading, Session, StationEvent
+from fulfillment.notices_admin import NoticeAdmin as NoticeAdmin
 from fulfillment.workflow_admin import WorkflowInstanceAdmin as WorkflowInstanceAdmin
 
 SESSION_TONES = {

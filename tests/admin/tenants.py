@@ -19,6 +19,8 @@ from fulfillment.models import (
     CardEntry,
     LinkDeed,
     LinkRules,
+    Notice,
+    NoticeSettings,
     Outage,
     Reading,
     Session,
@@ -205,6 +207,7 @@ def _heard(session: Session, outbox: OutboxMessage, ticket: Ticket, word: str, n
         Rating.objects.create(order=order, category="Order", target=f"{word}-o", value=4, comment=f"{word} comment"),
         *_linked(order, word, now),
         *_carded(station, word, now),
+        *_notified(order, word, now),
     ]  # fmt: skip
 
 
@@ -213,6 +216,16 @@ def _linked(order: Order, word: str, now: datetime) -> list[Model]:
     link = TrackLink.objects.create(order=order, token_hash=f"{word}-hash", expires_at=now + timedelta(days=1))
     deed = LinkDeed.objects.create(link=link, name="report", number=0, at=now, said=f"{word}-said")
     return [link, deed, LinkRules.objects.create(operator=order.operator)]
+
+
+def _notified(order: Order, word: str, now: datetime) -> list[Model]:
+    """What the operator tells its drivers, and a notice that was given up."""
+    told = NoticeSettings.objects.create(operator=order.operator, webhook_url=f"https://{word}.example.org/hook")
+    notice = Notice.objects.create(
+        order=order, kind="started", place=1, way="webhook", at=now, state="dead", reason=f"{word} reason",
+        sent_to=f"{word}.example.org",
+    )  # fmt: skip
+    return [told, notice]
 
 
 def _carded(station: Station, word: str, now: datetime) -> list[Model]:
