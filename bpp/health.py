@@ -17,7 +17,7 @@ from redis.exceptions import RedisError
 from bpp import keys
 from bpp.models import InboxMessage, OutboxMessage, Subscriber
 from catalog.models import Evse
-from fulfillment.models import Session, TaskRun, WorkflowInstance
+from fulfillment.models import Notice, Session, TaskRun, WorkflowInstance
 from fulfillment.services import consuming, meter_stream
 from orders.models import BooksCheck, Collection, Order, PaymentNews, Refund, WebhookRefusal
 from support.models import Ticket
@@ -71,6 +71,7 @@ def metrics(now: datetime) -> bytes:
         _returning(figures, now)
         _workflows(figures, now)
         _streaming(figures)
+        _notices(figures, now)
     except DatabaseError:
         figures = CollectorRegistry()
         Gauge("database_up", "1 where the database answered.", registry=figures).set(0)
@@ -258,6 +259,23 @@ def _workflows(figures: CollectorRegistry, now: datetime) -> None:
     recent = TaskRun.objects.filter(instance__created_at__gte=now - STEPS_WITHIN)
     for name, state, count in recent.values_list("name", "state").annotate(n=Count("id")).order_by():
         steps.labels(name, state).set(count)
+
+
+def _notices(figures: CollectorRegistry, now: datetime) -> None:
+    notices = Gauge(
+        "notices", "Notices to drivers by kind and what became of them.", ["kind", "state"], registry=figures
+    )
+    for kind, state, count in Notice.objects.values_list("kind", "state").annotate(n=Count("id")).order_by():
+        notices.labels(kind, state).set(count)
+    due = Notice.objects.filter(next_at__isnull=False)
+    failing = Gauge(
+        "notices_failing", "Notices that failed at least once and are tried again.", ["kind"], registry=figures
+    )
+    for kind, count in due.exclude(reason="").values_list("kind").annotate(n=Count("id")).order_by():
+        failing.labels(kind).set(count)
+    oldest = due.filter(next_at__lte=now).aggregate(oldest=Min("next_at"))["oldest"]
+    age_s = (now - oldest).total_seconds() if oldest else 0.0
+    _gauge(figures, "notices_oldest_due_seconds", "Age of the oldest due notice.", age_s)
 
 
 def _gauge(figures: CollectorRegistry, name: str, text: str, value: float) -> None:

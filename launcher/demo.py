@@ -178,6 +178,10 @@ class _Demo:
             "PAYMENT_ALLOW_PRIVATE": "1",
             "EVENTS_TOKEN": environ.kept_secret(self.where, "demo-events-token"),
             "TIME_SCALE": str(self.told.speed),
+            "NOTICES_DEFAULT_ON": "1",
+            "NOTICES_QUIET_HOURS": "00:00-00:00",
+            "NOTICES_ALLOW_PRIVATE": "1",
+            "EMAIL_FILE": str(self._mail),
         }
 
     def _prepare(self, group: Group) -> str:
@@ -194,6 +198,11 @@ class _Demo:
     def _powers(self) -> Path:
         """What each slot of the city can deliver: the simulated vehicles draw no more."""
         return self.where.home / "powers.json"
+
+    @property
+    def _mail(self) -> Path:
+        """Where every e-mail to a driver goes."""
+        return self.where.home / "notices.mail"
 
     def _network(self, group: Group, own: LocalKeys) -> str:
         """The sandbox first: the provider asks its registry from the first message on."""
@@ -269,6 +278,7 @@ class _Demo:
             ("API docs", f"{provider}/api/docs/"),
             ("Buyer app", self.ports.url(self.ports.buyer)),
             ("Health", f"{provider}/readyz"),
+            ("Notices", str(self._mail)),
         ):
             self.teller.say(f"  {name:<10} {url}")
         if os.environ.get("SSH_CONNECTION"):

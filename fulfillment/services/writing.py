@@ -13,9 +13,10 @@ from django.utils.crypto import salted_hmac
 from fulfillment.models import Notice, NoticeSettings, Session, TrackLink
 from fulfillment.notices import WAYS, Parcel
 from fulfillment.notices.letters import ABOUT_MONEY, Facts, written
+from fulfillment.services.links import open_link
 from fulfillment.services.noticing import DONE, FAILED, SILENT
 from fulfillment.services.spotting import heard, idle_costs_at, silent_since
-from fulfillment.services.tracking import Snapshot, open_link, snapshot
+from fulfillment.services.tracking import Snapshot, snapshot
 from fulfillment.services.unsubscribing import off_token, wants_none
 from orders.filing import papers_of
 from orders.models import Invoice, Order, Quote, Refund

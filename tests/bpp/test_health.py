@@ -14,7 +14,9 @@ from django.utils import timezone
 from bpp import health, keys
 from bpp.health import DEGRADED, FAILED, OK, Part
 from bpp.models import InboxMessage, Subscriber
+from fulfillment.models import Notice
 from tests.bpp.conftest import apart
+from tests.factories.orders import active_order
 
 
 @pytest.fixture
@@ -76,6 +78,21 @@ def test_registry_is_told_by_its_last_answer(now: datetime, settings: Any) -> No
     Subscriber.objects.create(subscriber_id="bap.example.org", key_id="k1", type="BAP", url="", fetched_at=fetched_at)
     assert named(now)["registry"] == Part("registry", OK, "last answered 7 s ago")
     assert "registry_age_seconds 7.0" in health.metrics(now).decode()
+
+
+@pytest.mark.django_db
+def test_notices_are_counted_by_kind_and_what_became_of_them(now: datetime) -> None:
+    order = active_order()
+    for place, (state, reason) in enumerate([("due", ""), ("due", "away"), ("dead", "refused")]):
+        next_at = now - timedelta(seconds=40) if state == "due" else None
+        Notice.objects.create(
+            order=order, kind="done", place=place, way="email", at=now, state=state, next_at=next_at, reason=reason
+        )
+    shown = health.metrics(now).decode()
+    assert 'notices{kind="done",state="due"} 2.0' in shown
+    assert 'notices{kind="done",state="dead"} 1.0' in shown
+    assert 'notices_failing{kind="done"} 1.0' in shown
+    assert "notices_oldest_due_seconds 40.0" in shown
 
 
 @pytest.mark.django_db

@@ -29,6 +29,7 @@ from tests.verify.rig import BPP_ID, Rig, free_port
 TIME_SCALE = 120.0  # 30 kW deliver 1 kWh each second
 STATIONS = 200  # more than there are stories; each uses its own
 FIRST_REDIS_DATABASE, REDIS_DATABASES = 8, 8
+MAIL = "notices.mail"  # every e-mail to a driver, in the stage's folder
 PROCESSES = ("web", "worker", "ingest", "beat")
 
 
@@ -108,7 +109,7 @@ async def standing(folder: Path, *, hearing: Hearing, template: str) -> AsyncIte
     hub, supplier, till = free_port(), free_port(), free_port()
     account = AccountSettings(webhook_secret="journey-hooks", partial_capture=True)
     env = {"TIME_SCALE": str(TIME_SCALE), "REDIS_URL": _own_redis(), "BECKN_EMPTY_SEARCH_ANSWER": "1"}
-    env |= _collecting(account, till)
+    env |= _collecting(account, till) | {"EMAIL_FILE": str(folder / MAIL)}
     with Rig(f"http://127.0.0.1:{hub}", supplier_url=f"http://127.0.0.1:{supplier}/api/v2", env=env) as rig:
         rig.prepare(seed_city=False, template=template)
         with Desk(rig.env) as desk:
