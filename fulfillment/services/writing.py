@@ -181,10 +181,10 @@ def _parcel(
 
 
 def _token(order: Order, now: datetime) -> str:
-    """The token of the live page; empty where somebody closed the order's links: a notice opens none anew."""
+    """The token of the live page, to look only; empty where somebody closed the order's links: none is opened anew."""
     if TrackLink.objects.filter(order=order, revoked_at__isnull=False).exists():
         return ""
-    return open_link(order.pk, now)
+    return open_link(order.pk, now, rights=False)
 
 
 def _secrets(told: NoticeSettings, now: datetime) -> tuple[bytes, ...]:

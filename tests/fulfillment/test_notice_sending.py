@@ -42,7 +42,7 @@ def test_start_is_told_by_mail_with_its_link(supplier: FakeSupplier, post: MailS
     assert message["Message-ID"] == f"<notice-{notice.pk}@bpp.example.org>"
     assert message["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click"
     assert "https://bpp.example.org/notices/" in message["List-Unsubscribe"]
-    assert f"https://bpp.example.org/track/{fulfillment.open_link(order.pk, NOW)}?lang=en" in taken.text
+    assert f"https://bpp.example.org/track/{fulfillment.open_link(order.pk, NOW, rights=False)}?lang=en" in taken.text
     assert order.code is not None
     assert order.code in taken.html
     assert (notice.state, notice.sent_to) == ("sent", "d•••@example.org")
