@@ -17,6 +17,7 @@ from fulfillment.drivers.supplier_json import ack_of
 from fulfillment.models import Session, WalkIn, WorkflowInstance
 from fulfillment.services.emitting import owe
 from fulfillment.services.instances import ASKS, RELEASE, STOP
+from fulfillment.services.journal import in_doubt
 from fulfillment.services.leaving import still_stands
 from fulfillment.services.running import (
     BY_STATION,
@@ -69,6 +70,9 @@ def over(instance: WorkflowInstance, session: Session, *, now: datetime) -> None
     elif session.state in LOST and instance.status != WorkflowInstance.Status.COMPLETED:
         # It told the end before it had given everything back.
         start_release(session, now=now)
+        session.save()
+    elif session.state in LOST and in_doubt(instance):
+        start_release(session, now=now, late=True)
         session.save()
 
 

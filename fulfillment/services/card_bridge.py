@@ -18,6 +18,7 @@ from fulfillment.models import Card, WalkIn, WorkflowInstance
 from fulfillment.services import walk_ins
 from fulfillment.services.bridge import AT_WORK, ack_told, how_it_ended, pass_on, reason_told
 from fulfillment.services.instances import ASKS, RELEASE, STOP, ask_for_card, cancel, trigger
+from fulfillment.services.journal import in_doubt
 from fulfillment.services.lifecycle import tell_status
 from fulfillment.services.running import BY_STATION, add_fault
 from fulfillment.services.walk_ins import finish, lock_walk_in
@@ -63,6 +64,8 @@ def over(instance: WorkflowInstance, walk_in: WalkIn, *, now: datetime) -> None:
     elif walk_in.state == W.ENDING and instance.trigger != RELEASE:
         # The scanned card could not be looked up, so that nothing was ended: now the session itself is.
         ask_for_card(STOP, walk_in, now=now, reason=walk_in.stop_reason)
+    elif walk_in.state == W.FAILED and instance.trigger != RELEASE and in_doubt(instance):
+        walk_ins.start_release(walk_in, now=now, late=True)
     elif instance.status == WorkflowInstance.Status.COMPLETED or walk_in.state == W.CHARGING:
         return
     elif instance.trigger == RELEASE:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterable
+from typing import Any
 
 from django.db.models import F
 
@@ -13,6 +14,7 @@ from fulfillment.workflow import Effect, Step
 KEYS = uuid.UUID("2d1f0f0a-6a37-5c0e-8f53-7b9f6f5f1f2e")
 S = TaskRun.State
 ENDS = frozenset({S.COMPLETED, S.FAULTED, S.RETRIED, S.SKIPPED, S.CANCELLED})
+ACQUIRE = "acquireSlot"
 NEWS = ["state", "output", "fault", "ended_at"]
 ONCE = ["instance", "pointer", "visit", "attempt"]
 
@@ -54,6 +56,23 @@ def write(
         elif effect is asking:
             _ask_again(instance, effect)
     TaskRun.objects.bulk_create(rows.values(), update_conflicts=True, unique_fields=ONCE, update_fields=NEWS)
+
+
+def in_doubt(instance: WorkflowInstance) -> bool:
+    """Whether the station may still hold something although it refused at last.
+
+    An earlier try to acquire a slot was not answered, or by nothing that anybody understands, and may have been done.
+    A last try without an answer is no such case: there the definition itself gives back.
+    """
+    tries = list(instance.tasks.filter(name=ACQUIRE).order_by("pk").values_list("state", "fault"))
+    if not tries or tries[-1][0] == S.COMPLETED or _unanswered(tries[-1][1]):
+        return False
+    return any(_unanswered(fault) for _, fault in tries[:-1])
+
+
+def _unanswered(fault: dict[str, Any] | None) -> bool:
+    status = (fault or {}).get("status") or 0
+    return status >= 500 or status == 408 or str((fault or {}).get("type", "")).endswith("/expression")
 
 
 def _ask_again(instance: WorkflowInstance, effect: Effect) -> None:

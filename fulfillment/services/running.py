@@ -125,10 +125,12 @@ def abandon(session: Session, *, now: datetime) -> None:
     session.save()
 
 
-def start_release(session: Session, *, now: datetime, broken: bool = False) -> None:
-    """Have the station give back whatever this session's card holds, instead of what was asked of it. The caller
-    saves."""
-    late = call_off(session, reason="what the card holds is to be given back", now=now)
+def start_release(session: Session, *, now: datetime, broken: bool = False, late: bool = False) -> None:
+    """Have the station give back whatever this session's card holds, instead of what was asked of it.
+
+    `late` has it look again after a minute, for what was asked may still be done by then. The caller saves.
+    """
+    late = call_off(session, reason="what the card holds is to be given back", now=now) or late
     session.release_owed, session.updated_at = True, now
     broken = broken or session.stop_reason in {FAULT, SILENT}
     ask(RELEASE, session, now=now, lookAgain=late, broken=broken, reason=session.fault[:500])

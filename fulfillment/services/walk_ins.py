@@ -148,9 +148,12 @@ def fail(walk_in: WalkIn, *, reason: str, now: datetime, release: bool = True) -
         start_release(walk_in, now=now, broken=True)
 
 
-def start_release(walk_in: WalkIn, *, now: datetime, broken: bool = False) -> None:
-    """Have the station give back whatever the card holds there, instead of what was asked of it."""
-    late = call_off_card(walk_in, reason="what the card holds is to be given back", now=now)
+def start_release(walk_in: WalkIn, *, now: datetime, broken: bool = False, late: bool = False) -> None:
+    """Have the station give back whatever the card holds there, instead of what was asked of it.
+
+    `late` has it look again after a minute, for what was asked may still be done by then.
+    """
+    late = call_off_card(walk_in, reason="what the card holds is to be given back", now=now) or late
     broken = broken or walk_in.stop_reason in {FAULT, SILENT}
     ask_for_card(RELEASE, walk_in, now=now, lookAgain=late, broken=broken, reason=walk_in.fault[:500])
     nudge_on_commit("advance")

@@ -153,6 +153,20 @@ def test_refused_card_gets_the_red_light_and_its_money_back(supplier: FakeSuppli
     assert public_events() == []
 
 
+def test_slot_given_without_an_answer_before_a_refusal_is_given_back(supplier: FakeSupplier) -> None:
+    supplier.fail_next("acquire", reset="after-commit")
+    supplier.fail_next("acquire", status=403)
+    session = starting_session()
+    finish_all(supplier)
+    session = fresh(session)
+    assert (session.state, session.release_owed) == (S.FAILED, False)
+    assert supplier.everything[:3] == ["acquire", "acquire", "leds"]
+    assert supplier.rules.station(session.evse.station.code).slots[1].status == "free"
+    release = session.workflows.get(trigger__endswith="release-requested.v1")
+    assert release.status == "completed"
+    assert release.tasks.filter(name="getHeld").count() == 2, "it looks again for what may come late"
+
+
 def test_fault_while_charging_ends_bills_and_tells(supplier: FakeSupplier) -> None:
     session = charging_session()
     supplier.after(300)

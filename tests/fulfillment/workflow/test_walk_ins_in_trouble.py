@@ -271,3 +271,16 @@ def test_fault_told_after_the_poll_saw_the_end_is_the_reason_and_the_place_stays
     walk_in.refresh_from_db()
     assert (walk_in.state, walk_in.stop_reason, walk_in.fault) == ("ended", "fault", "X: y")
     assert evses_of(station)[0].status == Evse.Status.FAULTED
+
+
+def test_slot_given_without_an_answer_before_a_refusal_is_given_back(supplier: FakeSupplier) -> None:
+    station = a_station(supplier)
+    card = a_card(station.operator)
+    supplier.fail_next("acquire", reset="after-commit")
+    supplier.fail_next("acquire", status=403)
+    scan(station, card.uid, NOW)
+    for _ in range(30):
+        run_steps(supplier.after(5))
+    assert WalkIn.objects.get().state == "failed"
+    assert {slot.status for slot in supplier.rules.station(station.code).slots.values()} == {"free"}
+    assert not WorkflowInstance.objects.exclude(status="completed").exists()
