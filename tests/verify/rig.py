@@ -8,6 +8,7 @@ import contextlib
 import json
 import os
 import secrets
+import shutil
 import signal
 import socket
 import subprocess
@@ -182,6 +183,8 @@ class Rig:
             self.kill(name)
         with psycopg.connect(self.server_url, autocommit=True) as connection:
             connection.execute(f'DROP DATABASE IF EXISTS "{self.database}" WITH (FORCE)')
+        if kind is None:
+            shutil.rmtree(self.log, ignore_errors=True)
 
     def _answers(self) -> bool:
         import urllib.error
