@@ -106,7 +106,7 @@ def test_ready_names_every_part(client: Client, settings: object) -> None:
     keys.forget()
     answer = client.get("/readyz")
     assert answer.status_code == 200
-    names = {"database", "migrations", "signing_key", "redis", "registry", "inbox", "outbox", "books"}
+    names = {"database", "migrations", "signing_key", "redis", "registry", "inbox", "outbox", "books", "meters"}
     assert set(answer.json()["parts"]) == names
 
 

@@ -122,7 +122,9 @@ def test_session_says_what_the_drivers_page_says(ours: Tenant, now: datetime) ->
     assert (row.running.energy_wh, f"{row.running.paise / 100:.2f}") == (page.energy_wh, page.cost)
     assert row.running.ends_at is not None
     left_s = (row.running.ends_at - now).total_seconds()
-    assert page.minutes_left == -(-int(left_s) // 60)
+    assert page.minutes_left is not None
+    # The board goes by the newest two readings, the page by the whole line.
+    assert abs(page.minutes_left - left_s / 60) <= 1
     assert (row.station, row.charger) == (ours.station.name, "ourslark-E1")
 
 

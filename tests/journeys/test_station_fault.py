@@ -51,7 +51,7 @@ async def test_station_that_faults_at_half_is_paid_to_the_half_and_comes_back(
     left = await billed_to_the_meter(trip)
     await until_refunds(trip, ("unused", left, "provider", "done"))
     assert given_back(trip, payment) == [(left, "processed")]
-    assert refund_tags((await trip.status()).order) == [("unused", str(Decimal(left) / 100), "done")]
+    assert refund_tags((await trip.status()).order) == [("unused", f"{Decimal(left) / 100:.2f}", "done")]
     assert (await books(trip))["cash"] == PAID_PAISE - left
 
     (ticket,) = await eventually(lambda: tickets(stage, station), bool, "our ticket")
