@@ -17,7 +17,8 @@ from catalog.tenancy import Reach
 from core.money import Money
 from fulfillment.metering import Register, reached_at
 from fulfillment.models import Reading, Session, WalkIn
-from orders.models import Order, Quote
+from fulfillment.services.running import booked_end
+from orders.models import Quote
 from orders.pricing import MeterPoint
 from orders.selectors import bill_price
 
@@ -207,13 +208,8 @@ def _cost(session: Session, offer: Quote | None, points: list[MeterPoint], now: 
 
 def _ends_at(session: Session, before: Register | None) -> datetime | None:
     """When the session will end: at its target if power stays as it is, or when its time is over."""
-    order, moments = session.order, []
-    if order.ends_at is not None:
-        moments.append(order.ends_at)
-    if session.started_at is not None and order.quantity_kind == Order.Quantity.TIME:
-        moments.append(session.started_at + timedelta(seconds=order.quantity))
     reached = _reached_at(session, before) if session.state == S.CHARGING else None
-    return min([*moments, reached] if reached else moments, default=None)
+    return min((at for at in (booked_end(session.order, session), reached) if at is not None), default=None)
 
 
 def _reached_at(session: Session, before: Register | None) -> datetime | None:

@@ -14,6 +14,7 @@ from catalog.tariffs import PARKING_TIME
 from fulfillment.models import Notice, NoticeSettings, Reading, Session
 from fulfillment.services.leaving import LONGEST_STAY, still_stands
 from fulfillment.services.noticing import SILENT, Fact, anybody, note, telling, told_of
+from fulfillment.services.running import booked_end
 from orders.models import Order, Quote
 
 S = Session.State
@@ -98,14 +99,11 @@ def _share(session: Session, order: Order, now: datetime) -> int:
 
 def _ends_at(session: Session, order: Order, now: datetime) -> datetime | None:
     """When the charging ends at its present power, or when its time is over."""
-    moments = [] if order.ends_at is None else [order.ends_at]
-    if order.quantity_kind == Order.Quantity.TIME and session.started_at is not None:
-        moments.append(session.started_at + timedelta(seconds=order.quantity))
-    heard_at = heard(session)
+    reached, heard_at = None, heard(session)
     if session.state == S.CHARGING and session.power_w and heard_at is not None:
         left_wh = max(0, order.energy_wh - session.energy_wh)
-        moments.append(max(now, heard_at + timedelta(hours=left_wh / session.power_w)))
-    return min(moments, default=None)
+        reached = max(now, heard_at + timedelta(hours=left_wh / session.power_w))
+    return min((at for at in (booked_end(order, session), reached) if at is not None), default=None)
 
 
 def _at_work(now: datetime) -> QuerySet[Session]:
