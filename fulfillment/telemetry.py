@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
+from typing import NamedTuple
 
 from fulfillment import metering, states
 from fulfillment.drivers.base import MeterValue
@@ -22,8 +23,7 @@ SOONEST = timedelta(milliseconds=250)
 CLOCK_SLACK = timedelta(seconds=metering.FUTURE_S)
 
 
-@dataclass(frozen=True, slots=True)
-class Kept:
+class Kept(NamedTuple):
     """A value to be kept with its session; `reason` says why it is not believed, empty where it is."""
 
     session_id: int

@@ -12,6 +12,7 @@ from fulfillment.drivers.base import Ack, MeterValue, StationEvent
 
 TYPES = "com.ev-power-supplier.charging-station."
 KINDS = frozenset({"card-scanned", "faulted", "recovered", "slot-status-changed", "meter-values"})
+METER_VALUES = f"{TYPES}meter-values.v1"
 # The supplier's words for a slot → the catalogue's words for an EVSE.
 SLOT_STATUS = {
     "free": "available",
@@ -28,6 +29,8 @@ SLOT_STATUS = {
 FINAL = "Transaction.End"
 LARGEST_WH = 2**53
 LARGEST_W = 2**31 - 1
+CENT = Decimal("0.01")
+NUMBERS = (int, float, Decimal)
 
 
 class EventFormError(Exception):
@@ -112,6 +115,15 @@ def station_event(type_: str, data: object, *, at: datetime) -> StationEvent | N
     )
 
 
+def meter_reading(data: object, *, at: datetime) -> tuple[str, str, int, MeterValue]:
+    """The station's session, the station, its slot and the value that a meter-values event tells; what `station_event`
+    says of one, at less cost. Raises EventFormError with the path."""
+    if not isinstance(data, dict):
+        raise EventFormError("data", data, "a JSON object")
+    station, slot_number = _text(data, "stationId"), _slot_number(data.get("slotNumber"))
+    return _text(data, "sessionId"), station, slot_number, _reading(data, at=at)
+
+
 def _reading(data: dict[str, Any], *, at: datetime) -> MeterValue:
     energy_wh = _within(data.get("energyWh"), "data.energyWh", most=LARGEST_WH)
     if energy_wh is None:
@@ -136,8 +148,10 @@ def _text(data: dict[str, Any], name: str) -> str:
 
 def _slot(data: dict[str, Any], *, needed: bool) -> int | None:
     value = data.get("slotNumber")
-    if value is None and not needed:
-        return None
+    return None if value is None and not needed else _slot_number(value)
+
+
+def _slot_number(value: object) -> int:
     number = _within(value, "data.slotNumber", least=1, most=32_767)
     if number is None:
         raise EventFormError("data.slotNumber", value, "a whole number from 1")
@@ -162,9 +176,9 @@ def _id(value: object) -> str:
 
 def _within(value: object, path: str, *, most: int, least: int = 0) -> int | None:
     """A whole number within limits; fractions are cut, since a register never shows energy that has not flowed."""
-    if value is None:
-        return None
-    if isinstance(value, bool) or not isinstance(value, int | float | Decimal):
+    if value is None or (type(value) is int and least <= value <= most):
+        return value
+    if isinstance(value, bool) or not isinstance(value, NUMBERS):
         raise EventFormError(path, value, "a number")
     number = Decimal(str(value)) if isinstance(value, float) else Decimal(value)
     if not number.is_finite() or not least <= int(number) <= most:
@@ -175,12 +189,12 @@ def _within(value: object, path: str, *, most: int, least: int = 0) -> int | Non
 def _decimal(value: object, path: str) -> Decimal | None:
     if value is None:
         return None
-    if isinstance(value, bool) or not isinstance(value, int | float | Decimal):
+    if isinstance(value, bool) or not isinstance(value, NUMBERS):
         raise EventFormError(path, value, "a number")
     number = Decimal(str(value))
     if not number.is_finite() or abs(number) >= 10**6:
         raise EventFormError(path, value, "a number below 1000000")
-    return number.quantize(Decimal("0.01"))
+    return number.quantize(CENT)
 
 
 def _moment(value: object, path: str) -> datetime | None:

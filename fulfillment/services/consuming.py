@@ -158,7 +158,7 @@ class Consumer:
         """Read on and let go of what says least, so that the newest values come through."""
         while len(batch) < MOST_SHED and (more := self._outlet.read(MOST_SHED - len(batch))):
             batch = batch + self._pairs(more)
-        shed = spare([(said.fact.session_id, said.value) for _, said in batch])
+        shed = spare([(said.session, said.value) for _, said in batch])
         if shed:
             log.warning("meter values are shed: the stream is too long", extra={"shed": len(shed)})
             self._outlet.done([batch[place][0].id for place in shed], {"shed": len(shed)})
@@ -207,12 +207,12 @@ def ingest_left(*, most: int = 10) -> int:
 
 def _apart(pairs: list[Pair], held: list[Pair]) -> tuple[list[Pair], list[Pair]]:
     """What may be taken in now, and what waits behind older values of the same session."""
-    names = {said.fact.session_id for _, said in held}
+    names = {said.session for _, said in held}
     if not names:
         return pairs, []
     return (
-        [pair for pair in pairs if pair[1].fact.session_id not in names],
-        [pair for pair in pairs if pair[1].fact.session_id in names],
+        [pair for pair in pairs if pair[1].session not in names],
+        [pair for pair in pairs if pair[1].session in names],
     )
 
 

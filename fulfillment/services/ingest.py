@@ -8,18 +8,20 @@ Whatever is not a value of a session that runs now goes the way of other events.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.conf import settings
 from django.db import OperationalError, connection, transaction
+from psycopg import Cursor
+from psycopg.pq import Format
 
 from fulfillment.cloudevents import Incoming
 from fulfillment.drivers.base import MeterValue
-from fulfillment.drivers.base import StationEvent as Fact
-from fulfillment.drivers.supplier_json import station_event
+from fulfillment.drivers.supplier_json import METER_VALUES, meter_reading
 from fulfillment.metering import Limits
 from fulfillment.models import Session, WalkIn
 from fulfillment.services.events import store_events
@@ -67,25 +69,20 @@ FROM unnest(%s::bigint[], %s::bigint[], %s::bigint[], %s::timestamptz[], %s::int
 WHERE s.id = g.id
 """
 
-Place = tuple[str, str, int | None]
+Place = tuple[str, str, int]
 
 
-@dataclass(frozen=True, slots=True)
-class Told:
-    """A meter value as it came, and what it says."""
+class Told(NamedTuple):
+    """A meter value as it came, and what it says: of which station's session, station and slot, and the value."""
 
     event: Incoming
-    fact: Fact
+    place: Place
+    value: MeterValue
 
     @property
-    def value(self) -> MeterValue:
-        assert self.fact.reading is not None, "meter values have a reading"
-        return self.fact.reading
-
-    @property
-    def place(self) -> Place:
-        """The station's session, the station and the slot that the value names."""
-        return self.fact.session_id, self.fact.station, self.fact.slot_number
+    def session(self) -> str:
+        """The station's name for the session."""
+        return self.place[0]
 
 
 @dataclass(slots=True)
@@ -107,10 +104,10 @@ def told(event: Incoming) -> Told | None:
 
     The last register may bill at once, so it takes the way that stands in the database. Raises EventFormError.
     """
-    fact = station_event(event.type, event.data, at=event.time)
-    if fact is None or fact.reading is None or fact.reading.final:
+    if event.type != METER_VALUES:
         return None
-    return Told(event, fact)
+    session, station, slot_number, value = meter_reading(event.data, at=event.time)
+    return None if value.final else Told(event, (session, station, slot_number), value)
 
 
 def take_in(batch: Sequence[Told], *, now: datetime) -> Taken:
@@ -121,11 +118,13 @@ def take_in(batch: Sequence[Told], *, now: datetime) -> Taken:
     """
     taken = Taken()
     with transaction.atomic():
-        stands = _stands({each.fact.session_id for each in batch})
-        others = [place for place, each in enumerate(batch) if each.place not in stands]
-        for each in batch:
-            if each.place in stands:
-                stands[each.place].take(each.value, now=now)
+        stands = _stands({each.session for each in batch})
+        others = []
+        for number, each in enumerate(batch):
+            if (stand := stands.get(each.place)) is not None:
+                stand.take(each.value, now=now)
+            else:
+                others.append(number)
         _keep(stands.values(), taken, now)
         walking = _sort_others(batch, others, taken)
     for walk_in_id, places in walking.items():
@@ -137,13 +136,16 @@ def take_in(batch: Sequence[Told], *, now: datetime) -> Taken:
 
 def _stands(names: set[str]) -> dict[Place, Stand]:
     """The sessions that run under these names and that nobody else has locked, locked, by the place they are at."""
-    with connection.cursor() as cursor:
-        cursor.execute(_STANDS, [list(names), JUDGED])
-        # Which of a station's slots a session without one may be at is for the other way to say.
-        return {(row[0], row[1], row[2]): _stand(*row[3:]) for row in cursor.fetchall() if row[2] is not None}
+    speed = max(1.0, settings.TIME_SCALE)
+    with _cursor(binary=True) as cursor:
+        rows = cursor.execute(_STANDS, [list(names), JUDGED]).fetchall()
+    # Which of a station's slots a session without one may be at is for the other way to say.
+    return {(row[0], row[1], row[2]): _stand(speed, *row[3:]) for row in rows if row[2] is not None}
 
 
-def _stand(kind: str, quantity: int, power_w: int | None, started_at: datetime | None, *rest: Any) -> Stand:
+def _stand(
+    speed: float, kind: str, quantity: int, power_w: int | None, started_at: datetime | None, *rest: Any
+) -> Stand:
     session_id, order_id, state, read_at, meter_start_wh, meter_wh, flowing_w, next_at, order_wh, ends_at = rest
     if kind == Order.Quantity.TIME and started_at is not None:
         over_at = started_at + timedelta(seconds=quantity)
@@ -160,7 +162,7 @@ def _stand(kind: str, quantity: int, power_w: int | None, started_at: datetime |
         next_at=next_at,
         order_wh=order_wh,
         ends_at=ends_at,
-        limits=Limits(power_w or 0, max(1.0, settings.TIME_SCALE)),
+        limits=Limits(power_w or 0, speed),
     )
 
 
@@ -170,7 +172,7 @@ def _keep(stands: Iterable[Stand], taken: Taken, now: datetime) -> None:
     kept = [each for stand in heard for each in stand.kept.values()]
     moved = [stand for stand in heard if stand.newest is not None]
     again = 0
-    with connection.cursor() as cursor:
+    with _cursor() as cursor:
         if kept:
             cursor.execute(_KEEP, _columns(_row(each) for each in kept))
             again = len(kept) - cursor.rowcount
@@ -187,20 +189,41 @@ def _keep(stands: Iterable[Stand], taken: Taken, now: datetime) -> None:
 def _row(each: Kept) -> tuple[Any, ...]:
     value = each.value
     return (
-        *(each.session_id, value.at, value.energy_wh, value.power_w, value.current_a, value.voltage_v),
-        *(value.soc_percent, not each.reason, each.reason[:LONGEST_REASON]),
+        *(each.session_id, _moment(value.at), value.energy_wh, value.power_w, value.current_a, value.voltage_v),
+        *(value.soc_percent, not each.reason, _quoted(each.reason[:LONGEST_REASON])),
     )
 
 
 def _shown(stand: Stand, now: datetime) -> tuple[Any, ...]:
     return (
-        *(stand.session_id, stand.meter_start_wh, stand.meter_wh, stand.read_at, stand.power_w),
-        *(stand.current_a, stand.voltage_v, stand.soc_percent, stand.look_again(now)),
+        *(stand.session_id, stand.meter_start_wh, stand.meter_wh, _moment(stand.read_at), stand.power_w),
+        *(stand.current_a, stand.voltage_v, stand.soc_percent, _moment(stand.look_again(now))),
     )
 
 
-def _columns(rows: Iterable[tuple[Any, ...]]) -> list[list[Any]]:
-    return [list(column) for column in zip(*rows, strict=True)]
+def _columns(rows: Iterable[tuple[Any, ...]]) -> list[str]:
+    """Each column as the text of a PostgreSQL array; psycopg would look at every single value. Texts come quoted."""
+    return [
+        "{" + ",".join(["null" if value is None else str(value) for value in column]) + "}"
+        for column in zip(*rows, strict=True)
+    ]
+
+
+def _quoted(text: str) -> str:
+    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+def _moment(at: datetime | None) -> str | None:
+    """The time as PostgreSQL reads it."""
+    return None if at is None else at.isoformat()
+
+
+@contextmanager
+def _cursor(*, binary: bool = False) -> Iterator[Cursor[Any]]:
+    """A cursor of psycopg's own within Django's transaction: Django's converts times one by one in Python."""
+    with connection.wrap_database_errors, Cursor[Any](connection.connection) as cursor:
+        cursor.format = Format.BINARY if binary else Format.TEXT
+        yield cursor
 
 
 def _sort_others(batch: Sequence[Told], others: Sequence[int], taken: Taken) -> dict[int, list[int]]:
@@ -208,7 +231,7 @@ def _sort_others(batch: Sequence[Told], others: Sequence[int], taken: Taken) -> 
     the walk-in, the rest goes the way of other events, which says why where it refuses one."""
     if not others:
         return {}
-    names = {batch[place].fact.session_id for place in others}
+    names = {batch[place].session for place in others}
     running = Session.objects.filter(remote_id__in=names, state__in=JUDGED, slot_number__isnull=False)
     locked = set(running.values_list("remote_id", "evse__station__code", "slot_number"))
     live = WalkIn.objects.filter(remote_id__in=names, state__in=WalkIn.LIVE)
