@@ -8,6 +8,7 @@ takes the locks of order and session, judges, keeps and follows; the plain one o
 from __future__ import annotations
 
 import argparse
+import gc
 import json
 import os
 import statistics
@@ -182,6 +183,9 @@ def main() -> int:
         try:
             by_tasks(bench.values(20), whole)
             bench.others = [redis_pid(), *family(worker.pid), *backends()]
+            # As the consumer's own process does.
+            gc.collect()
+            gc.freeze()
             found = measure(bench, rounds=options.rounds, count=options.count)
         finally:
             worker.terminate()

@@ -21,10 +21,12 @@ from fulfillment.telemetry import spare
 
 log = logging.getLogger(__name__)
 
-MOST = 500
+# Values that share a transaction. So many come together only where a backlog waits; the more values of a session there
+# are among them, the less often is it locked and shown.
+MOST = 2_000
 # Under pressure so many are looked at together, to shed what says little.
 MOST_SHED = 5_000
-MOST_HELD = 2_000
+MOST_HELD = 4_000
 # Values are gathered for so long, so that they share a transaction.
 GATHER_S = 0.2
 CLAIM_EVERY_S = 5.0
