@@ -108,6 +108,14 @@ def test_batch_is_judged_as_one_by_one(supplier: FakeSupplier) -> None:
     assert stories[0] == stories[1]
 
 
+@pytest.mark.parametrize("text", ["", "null", 'a "b"', "c\\d", "{e,f}", "NULL", " g ", "ಬ"])
+def test_text_comes_through_a_column_as_it_is(text: str) -> None:
+    column = ingest._columns([(ingest._quoted(text),), (None,)])
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT %s::text[]", column)
+        assert cursor.fetchone() == ([text, None],)
+
+
 def test_value_that_reaches_the_ordered_energy_ends_the_session(supplier: FakeSupplier) -> None:
     session = charging_session(quantity=500)
     now = supplier.after(60)
