@@ -96,9 +96,10 @@ def _time(value: object, path: str, *, now: datetime) -> datetime:
 def _json(body: bytes) -> Any:
     try:
         text = body.decode("utf-8")
-        document = json.loads(text, parse_constant=_no_constant)
-        # What the database cannot keep is refused at the door: NUL and half characters.
-        json.dumps(document, ensure_ascii=False).encode("utf-8")
+        document = _DECODER.decode(text)
+        # What the database cannot keep is refused at the door: NUL and half characters, which only escapes can make.
+        if "\\u" in text:
+            json.dumps(document, ensure_ascii=False).encode("utf-8")
     except (ValueError, RecursionError) as err:
         raise EventRefusedError("$", body[:60], f"JSON in UTF-8 ({type(err).__name__})") from err
     if "\\u0000" in text:
@@ -108,3 +109,6 @@ def _json(body: bytes) -> Any:
 
 def _no_constant(name: str) -> float:
     raise ValueError(f"{name} is not JSON")
+
+
+_DECODER = json.JSONDecoder(parse_constant=_no_constant)

@@ -89,6 +89,12 @@ def test_unreadable_event_is_refused_with_its_place(body: Any, path: str) -> Non
     assert "allowed" in said["error"]
 
 
+def test_escaped_character_of_two_halves_is_read() -> None:
+    body = rb'{"specversion":"1.0","id":"\ud83d\udd0c","source":"s","type":"t","data":{}}'
+    assert post(body).status_code == 202
+    assert StationEvent.objects.get().event_id == "🔌"
+
+
 def test_strange_content_type_is_refused() -> None:
     assert post(event("recovered", {}), kind="text/plain").status_code == 400
 
