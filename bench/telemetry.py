@@ -3,6 +3,7 @@
 CPU of all that takes part is counted: this process, the worker's, PostgreSQL's and Redis'. The same sessions tell their
 meters on each way, a value each at a time. The task does for one value what the platform would do without a stream: it
 takes the locks of order and session, judges, keeps and follows; the plain one only inserts a row, and so does COPY.
+What is held against the bar is the plain one, though the stream does for its value all that the other does.
 """
 
 from __future__ import annotations
@@ -163,7 +164,7 @@ def show(found: dict[str, float], *, kept: bool, seconds: float) -> int:
     ):
         print(f"{text:<30} {found[name]:8.0f} µs  {1e6 / found[name]:8.0f} values per CPU-second")
     print(f"{found['ratio']:.0f} × the task, {found['ratio_plain']:.0f} × the task that only inserts")
-    holds = {"T7": found["ratio"] >= LEAST_RATIO, "kept": kept}
+    holds = {"T7": found["ratio_plain"] >= LEAST_RATIO, "kept": kept}
     print(json.dumps({"name": "telemetry", **found, "holds": holds, "seconds": round(seconds, 1), "skipped": []}))
     return 0 if all(holds.values()) else 1
 
