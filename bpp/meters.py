@@ -102,9 +102,9 @@ class Meters:
 
     async def _write(self, bodies: list[bytes]) -> bool:
         try:
-            pipe = self._client().pipeline(transaction=False)
+            key, pipe = stream_name(), self._client().pipeline(transaction=False)
             for body in bodies:
-                pipe.xadd(stream_name(), {BODY: body})
+                pipe.xadd(key, {BODY: body})
             await pipe.execute()
         except (RedisError, OSError) as err:
             self._inlet.rest(err)

@@ -100,9 +100,9 @@ class Inlet:
         if not bodies or not self.is_open():
             return list(events)
         try:
-            pipe = self._client().pipeline(transaction=False)
+            key, pipe = stream_name(), self._client().pipeline(transaction=False)
             for body in bodies.values():
-                pipe.xadd(stream_name(), {BODY: body})
+                pipe.xadd(key, {BODY: body})
             pipe.execute()
         except (RedisError, OSError) as err:
             self.rest(err)
