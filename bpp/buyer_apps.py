@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
+
+from django.conf import settings
 
 from bpp import registry
 from bpp.messages import Note
@@ -11,6 +13,7 @@ from core.errors import OutsideError
 from orders.models import Order
 
 PATH = "$.message.callback_url"
+LOOKED_AT = 500
 
 
 def progress_every() -> dict[str, int]:
@@ -38,6 +41,19 @@ def push_url(order: Order) -> str:
     """Where the order's progress is pushed to, "" where the app did not ask or it was switched off since."""
     found = ProgressPush.objects.filter(order_id=order.pk, bap_id=order.bap_id).first()
     return found.url if found is not None and _may_push(order.bap_id) else ""
+
+
+def forget_pushes(now: datetime) -> int:
+    """Delete wishes for pushes READINGS_KEPT_DAYS after they were told, once their order is over; returns how many.
+
+    The oldest LOOKED_AT are looked at, by their key: those that stay are too few to fill that.
+    """
+    oldest = list(ProgressPush.objects.order_by("pk").values_list("pk", "order_id", "asked_at")[:LOOKED_AT])
+    before = now - timedelta(days=settings.READINGS_KEPT_DAYS)
+    old = {pk: order_id for pk, order_id, asked_at in oldest if asked_at < before}
+    over = set(Order.objects.filter(pk__in=old.values(), state__in=Order.ENDED).values_list("pk", flat=True))
+    gone = [pk for pk, order_id in old.items() if order_id in over]
+    return ProgressPush.objects.filter(pk__in=gone, asked_at__lt=before).delete()[0] if gone else 0
 
 
 def _why_not(bap_id: str, url: str) -> str:

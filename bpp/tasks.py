@@ -10,7 +10,7 @@ from datetime import timedelta
 from django.conf import settings
 from django.utils import timezone
 
-from bpp import delivery, inbox, outages, publish, showing
+from bpp import buyer_apps, delivery, inbox, outages, publish, showing
 from bpp.celery import app
 from catalog import versions
 from core.due import one_of
@@ -67,6 +67,8 @@ def expire_due() -> None:
         lambda: fulfillment.stranded_due(timezone.now(), limit=20),
         fulfillment.ingest_left,
         lambda: fulfillment.prune_readings(timezone.now(), limit=20),
+        lambda: fulfillment.thin_walk_ins(timezone.now(), limit=20),
+        lambda: buyer_apps.forget_pushes(timezone.now()),
         lambda: outages.tell_outages(now=timezone.now(), limit=20),
         lambda: orders.prolong_due(timezone.now(), limit=100),
         lambda: versions.promote_due(timezone.now(), limit=100),

@@ -105,6 +105,9 @@ class WalkIn(models.Model):
     amount_paise = models.BigIntegerField(null=True, blank=True, help_text="What it costs, so far or in the end.")
     next_at = models.DateTimeField(null=True, blank=True, help_text="When the station is asked how it goes.")
     attempts = models.IntegerField(default=0)
+    thinned_at = models.DateTimeField(
+        null=True, blank=True, editable=False, help_text="When all but a reading each minute were deleted."
+    )
     created_at = models.DateTimeField(db_default=Now(), editable=False)
     updated_at = models.DateTimeField(db_default=Now(), editable=False)
 
@@ -143,6 +146,7 @@ class WalkIn(models.Model):
             models.Index(fields=["remote_id"], name="walk_in_remote", condition=~Q(remote_id="")),
             models.Index(fields=["updated_at"], name="walk_in_provisional", condition=Q(provisional=True)),
             models.Index(fields=["-created_at"], name="walk_in_newest"),
+            models.Index(fields=["ended_at"], name="walk_in_unthinned", condition=Q(thinned_at__isnull=True)),
         ]
 
     def __str__(self) -> str:

@@ -1,7 +1,8 @@
 """What becomes of readings when they are old? Of closed sessions, a rollup by minute and by hour stays.
 
 Neither the live page nor the bill needs the readings then: links have run out, and a bill that is corrected takes the
-last reading of each minute. Sessions whose bill is still provisional keep theirs.
+last reading of each minute. Walk-ins keep just that reading of each minute. Where the bill is still provisional, all
+readings stay.
 """
 
 from __future__ import annotations
@@ -12,10 +13,11 @@ from django.conf import settings
 from django.db import connection
 
 from core.due import each_alone
-from fulfillment.models import Reading, ReadingRollup, Session
+from fulfillment.models import Reading, ReadingRollup, Session, WalkIn
 
 S = Session.State
 CLOSED = (S.ENDED, S.FAILED, S.CANCELLED)
+WALKED_OFF = (WalkIn.State.ENDED, WalkIn.State.FAILED)
 _ROLL_UP = """
 INSERT INTO fulfillment_readingrollup
     (session_id, span, at, samples, refused, last_at, energy_wh, mean_w, peak_w, current_a, soc_percent)
@@ -28,6 +30,14 @@ SELECT session_id, %(span)s, date_trunc(%(span)s, at, 'UTC'),
 FROM fulfillment_reading WHERE session_id = %(session)s
 GROUP BY session_id, date_trunc(%(span)s, at, 'UTC')
 ON CONFLICT (session_id, span, at) DO NOTHING
+"""
+# Refused ones go too: what was wrong with a meter is no longer looked into.
+_THIN_OUT = """
+DELETE FROM fulfillment_walkinreading WHERE walk_in_id = %(walk_in)s AND id NOT IN (
+    SELECT DISTINCT ON (date_trunc('minute', at, 'UTC')) id
+    FROM fulfillment_walkinreading WHERE walk_in_id = %(walk_in)s AND accepted
+    ORDER BY date_trunc('minute', at, 'UTC'), at DESC
+)
 """
 
 
@@ -43,6 +53,18 @@ def prune_readings(now: datetime, *, limit: int = 20) -> int:
     return each_alone(old, lambda key: _prune(key, now), limit=limit)
 
 
+def thin_walk_ins(now: datetime, *, limit: int = 20) -> int:
+    """Of walk-ins that ended READINGS_KEPT_DAYS ago, delete all readings but the last believed one of each minute.
+
+    Each walk-in by itself; returns of how many.
+    """
+    before = now - timedelta(days=settings.READINGS_KEPT_DAYS)
+    old = WalkIn.objects.filter(
+        thinned_at__isnull=True, ended_at__lt=before, state__in=WALKED_OFF, provisional=False
+    ).order_by("ended_at")
+    return each_alone(old, lambda key: _thin(key, now), limit=limit)
+
+
 def _prune(session_id: int, now: datetime) -> bool:
     session = Session.objects.select_for_update(no_key=True, of=("self",)).get(pk=session_id)
     if session.provisional or session.rolled_up_at is not None:
@@ -54,4 +76,15 @@ def _prune(session_id: int, now: datetime) -> bool:
     Reading.objects.filter(session=session_id)._raw_delete("default")
     session.rolled_up_at = now
     session.save(update_fields=["rolled_up_at"])
+    return True
+
+
+def _thin(walk_in_id: int, now: datetime) -> bool:
+    walk_in = WalkIn.objects.select_for_update(no_key=True, of=("self",)).get(pk=walk_in_id)
+    if walk_in.provisional or walk_in.thinned_at is not None:
+        return False
+    with connection.cursor() as cursor:
+        cursor.execute(_THIN_OUT, {"walk_in": walk_in_id})
+    walk_in.thinned_at = now
+    walk_in.save(update_fields=["thinned_at"])
     return True

@@ -8,7 +8,7 @@ import pytest
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
-from bpp import outbox, publish
+from bpp import buyer_apps, outbox, publish
 from bpp.models import BuyerApp, InboxMessage, OutboxMessage, ProgressPush
 from fulfillment import services as fulfillment
 from orders.models import Order
@@ -221,3 +221,15 @@ def test_whole_session_is_told_by_on_status_and_a_changed_plan_by_on_update(talk
     assert {kind for kind, action in publish.ACTIONS.items() if action == "on_update"} == {
         "changed", "moved", "price-changed", "charger-out", "charger-warning", "charger-back",
     }  # fmt: skip
+
+
+@pytest.mark.parametrize(("over", "days", "left"), [(True, 91, 0), (True, 89, 1), (False, 91, 1)])
+def test_wish_for_pushes_goes_with_age_once_its_order_is_over(talk: Talk, over: bool, days: int, left: int) -> None:
+    talk.confirmed()
+    now = timezone.now()
+    asked_for_pushes(talk, f"https://{talk.order.bap_id}/one")
+    if over:
+        Order.objects.filter(pk=talk.order.pk).update(state="cancelled", fulfillment="order-cancelled")
+    ProgressPush.objects.update(asked_at=now - timedelta(days=days))
+    assert buyer_apps.forget_pushes(now) == 1 - left
+    assert ProgressPush.objects.count() == left

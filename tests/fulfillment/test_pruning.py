@@ -8,10 +8,13 @@ from typing import Any
 import pytest
 
 from fulfillment import services as fulfillment
-from fulfillment.models import Reading, ReadingRollup, Session
+from fulfillment.models import Reading, ReadingRollup, Session, WalkIn, WalkInReading
 from fulfillment.selectors import meter_points
+from fulfillment.services.walk_in_bill import reprice
+from orders.services import current_terms
 from tests.factories.fulfillment import waiting_session
 from tests.factories.orders import NOW
+from tests.fulfillment.cards import a_card, a_station, connector_of
 
 pytestmark = pytest.mark.django_db
 
@@ -61,3 +64,49 @@ def test_young_provisional_and_running_ones_keep_theirs(changes: dict[str, Any],
     ended(**changes)
     assert fulfillment.prune_readings(at) == 0
     assert Reading.objects.count() == 16
+
+
+def walked_off(**changes: Any) -> WalkIn:
+    """A walk-in that charged for 5 minutes from NOW, with a reading each 20 s and one that is not believed."""
+    station = a_station()
+    card, connector = a_card(station.operator), connector_of(station)
+    assert connector.tariff is not None
+    given: dict[str, Any] = {"state": "ended", "started_at": NOW, "ended_at": NOW + timedelta(minutes=5)}
+    given |= {"meter_start_wh": 1_000, "meter_wh": 1_140, "meter_stop_wh": 1_140, "evse": connector.evse}
+    given |= {"connector": connector, "tariff": current_terms(connector, at=NOW).snapshot(NOW), "asked_at": NOW}
+    walk_in = WalkIn.objects.create(card=card, account=card.account, station=station, **given | changes)
+    readings = [
+        WalkInReading(walk_in=walk_in, at=NOW + timedelta(seconds=20 * n), energy_wh=1_000 + 10 * n) for n in range(15)
+    ]
+    odd = WalkInReading(walk_in=walk_in, at=NOW + timedelta(seconds=70), energy_wh=1, accepted=False, reason="odd")
+    WalkInReading.objects.bulk_create([*readings, odd])
+    return walk_in
+
+
+def test_of_a_walk_in_the_last_reading_of_each_minute_stays_and_prices_it_alike() -> None:
+    walk_in = walked_off()
+    reprice(walk_in, until=walk_in.ended_at or NOW)
+    paise, lines = walk_in.amount_paise, walk_in.lines
+    assert fulfillment.thin_walk_ins(LATER) == 1
+    assert fulfillment.thin_walk_ins(LATER) == 0
+    left = WalkInReading.objects.filter(walk_in=walk_in).order_by("at")
+    assert [(row.at, row.energy_wh, row.accepted) for row in left] == [
+        (NOW + timedelta(seconds=60 * n + 40), 1_020 + 30 * n, True) for n in range(5)
+    ]
+    reprice(walk_in, until=walk_in.ended_at or NOW)
+    assert paise
+    assert (walk_in.amount_paise, walk_in.lines) == (paise, lines)
+
+
+@pytest.mark.parametrize(
+    ("changes", "at"),
+    [
+        ({}, NOW + timedelta(days=89)),
+        ({"provisional": True}, LATER),
+        ({"state": "charging", "meter_stop_wh": None, "ended_at": None}, LATER),
+    ],
+)
+def test_young_provisional_and_running_walk_ins_keep_theirs(changes: dict[str, Any], at: datetime) -> None:
+    walked_off(**changes)
+    assert fulfillment.thin_walk_ins(at) == 0
+    assert WalkInReading.objects.count() == 16
