@@ -10,15 +10,12 @@ import argparse
 import asyncio
 import json
 import os
-import socket
 import statistics
-import subprocess
 import sys
 import time
 import uuid
 from base64 import b64encode
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -36,6 +33,7 @@ django.setup()
 from django.core.management import call_command  # noqa: E402 - after django.setup
 from django.db import connection  # noqa: E402
 
+from bench.serving import free_port, web_process  # noqa: E402
 from bpp import dialects, signing  # noqa: E402
 from bpp.models import Subscriber  # noqa: E402
 from bpp.storing import Row, Writer, conninfo  # noqa: E402
@@ -180,34 +178,6 @@ def backends(name: str) -> list[int]:
         return [pid for (pid,) in found.fetchall()]
 
 
-@contextmanager
-def server(port: int) -> Iterator[int]:
-    """One web process of the product with nothing behind the door; gives its pid."""
-    command = [sys.executable, "-m", "uvicorn", "bench.door_app:application", "--port", str(port)]
-    options = [
-        "--loop",
-        "uvloop",
-        "--http",
-        "bpp.heads:BoundedHttp",
-        "--no-proxy-headers",
-        "--no-access-log",
-        "--no-server-header",
-        "--log-level",
-        "error",
-    ]
-    process = subprocess.Popen([*command, *options])
-    try:
-        for _ in range(200):
-            with socket.socket() as probe:
-                if probe.connect_ex(("127.0.0.1", port)) == 0:
-                    break
-            time.sleep(0.05)
-        yield process.pid
-    finally:
-        process.terminate()
-        process.wait(10)
-
-
 @dataclass(frozen=True)
 class Fired:
     """What one volley cost: CPU µs a message of the server and of the database, messages a second, p95 in ms."""
@@ -252,13 +222,11 @@ async def _shoot(queue: Iterator[bytes], port: int, waits: list[float]) -> None:
 
 async def measure(rounds: int, count: int) -> dict[str, Any]:
     """Interleaved rounds; medians and ratios."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     found: dict[str, list[float]] = {}
     sample = shots(300)
     local = Writer(conninfo())
-    with server(port) as pid:
+    with web_process(port, application="bench.door_app:application") as pid:
         links = await asyncio.to_thread(backends, "voltbazaar-door")
         await local.start()
         ours = [each for each in await asyncio.to_thread(backends, "voltbazaar-door") if each not in links]

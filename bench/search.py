@@ -10,18 +10,15 @@ import argparse
 import asyncio
 import json
 import os
-import socket
 import statistics
-import subprocess
 import sys
 import time
 from base64 import b64encode
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 from bench import door  # sets Django up
+from bench.serving import free_port, web_process
 
 from django.core.management import call_command  # isort: skip
 from django.db import connection  # isort: skip
@@ -70,39 +67,16 @@ class Receiver:
             writer.close()
 
 
-@contextmanager
-def web(port: int) -> Iterator[int]:
-    """One whole web process of the product; gives its pid once it is ready."""
-    env = os.environ | {
-        "BECKN_SEARCH_LIMIT": str(ITEMS),
-        "BECKN_IP_RATE_PER_S": "1000000",
-        "BECKN_IP_BURST": "1000000",
-        "BECKN_ALLOW_PRIVATE_CALLBACKS": "1",
-        "BECKN_SIGNING_PRIVATE_KEY": b64encode(bytes(32)).decode(),
-        "DEBUG": "1",
-        "LOG_LEVEL": "ERROR",
-    }
-    command = [sys.executable, "-m", "uvicorn", "bpp.asgi:application", "--port", str(port), "--loop", "uvloop"]
-    options = [
-        "--http",
-        "bpp.heads:BoundedHttp",
-        "--no-access-log",
-        "--no-server-header",
-        "--no-proxy-headers",
-        "--log-level",
-        "error",
-    ]
-    process = subprocess.Popen([*command, *options], env=env)
-    try:
-        for _ in range(400):
-            with socket.socket() as probe:
-                if probe.connect_ex(("127.0.0.1", port)) == 0:
-                    break
-            time.sleep(0.05)
-        yield process.pid
-    finally:
-        process.terminate()
-        process.wait(20)
+# What the web process is told beside our own environment.
+SETTINGS = {
+    "BECKN_SEARCH_LIMIT": str(ITEMS),
+    "BECKN_IP_RATE_PER_S": "1000000",
+    "BECKN_IP_BURST": "1000000",
+    "BECKN_ALLOW_PRIVATE_CALLBACKS": "1",
+    "BECKN_SIGNING_PRIVATE_KEY": b64encode(bytes(32)).decode(),
+    "DEBUG": "1",
+    "LOG_LEVEL": "ERROR",
+}
 
 
 async def volley(receiver: Receiver, count: int, port: int, connections: int, watched: list[int]) -> dict[str, float]:
@@ -128,12 +102,10 @@ async def measure(rounds: int, count: int) -> dict[str, float]:
     receiver = Receiver()
     listening = await receiver.start()
     await asyncio.to_thread(prepare, receiver.port)
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     found: dict[str, list[float]] = {}
     sample = door.shots(300)
-    with web(port) as pid:
+    with web_process(port, env=SETTINGS) as pid:
         links = await asyncio.to_thread(backends)
         watched = [pid, *links]
         await volley(receiver, 300, port, door.HIGH, watched)

@@ -15,14 +15,10 @@ import json
 import os
 import resource
 import secrets
-import socket
 import statistics
-import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -40,6 +36,7 @@ os.environ.setdefault("SECRET_KEY", "bench-only")
 os.environ.setdefault("ALLOWED_HOSTS", "127.0.0.1")
 
 from bench import door  # noqa: E402 - sets Django up
+from bench.serving import free_port, web_process  # noqa: E402
 
 from django.core.management import call_command  # noqa: E402 # isort: skip
 from django.db import connection, connections  # noqa: E402 # isort: skip
@@ -133,24 +130,6 @@ def clean() -> None:
     connections.close_all()
     with psycopg.connect(SERVER_URL, autocommit=True) as link:
         link.execute(f'DROP DATABASE IF EXISTS "{DATABASE}" WITH (FORCE)')
-
-
-@contextmanager
-def server(port: int) -> Iterator[int]:
-    """One web process as it is served; gives its pid."""
-    command = [sys.executable, "-m", "uvicorn", "bpp.asgi:application", "--port", str(port), "--loop", "uvloop"]
-    command += ["--http", "bpp.heads:BoundedHttp", "--no-proxy-headers", "--no-access-log", "--no-server-header"]
-    process = subprocess.Popen([*command, "--log-level", "error"])
-    try:
-        for _ in range(600):
-            with socket.socket() as probe:
-                if probe.connect_ex(("127.0.0.1", port)) == 0:
-                    break
-            time.sleep(0.05)
-        yield process.pid
-    finally:
-        process.terminate()
-        process.wait(20)
 
 
 class Crowd:
@@ -255,10 +234,8 @@ async def gone(port: int, pid: int, before: int) -> tuple[float, int]:
 
 async def measure(tokens: list[str], *, clients: int, rounds: int) -> dict[str, Any]:
     """Two crowds after one another; what each client and each event cost, and what remains."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    with server(port) as pid:
+    port = free_port()
+    with web_process(port) as pid:
         crowd = Crowd(port, tokens)
         await crowd.come(len(tokens))
         await crowd.move()

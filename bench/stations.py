@@ -4,10 +4,6 @@ from __future__ import annotations
 
 import base64
 import json
-import socket
-import subprocess
-import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,6 +12,7 @@ from decimal import Decimal
 from typing import Any
 
 from bench import door  # noqa: F401 - sets Django up
+from bench.serving import free_port, process_at
 
 from django.conf import settings  # isort: skip
 from django.core.management import call_command  # isort: skip
@@ -110,23 +107,12 @@ def point_at(url: str) -> None:
 @contextmanager
 def supplier_process() -> Iterator[SupplierProcess]:
     """The sandbox's supplier in a process of its own, that the platform is pointed at."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    command = [sys.executable, "-m", "sandbox", "supplier", "--supplier-port", str(port), "--supplier-token", TOKEN]
-    process = subprocess.Popen([*command, "--slots", "10"], stdout=subprocess.DEVNULL)
-    try:
-        for _ in range(400):
-            with socket.socket() as probe:
-                if probe.connect_ex(("127.0.0.1", port)) == 0:
-                    break
-            time.sleep(0.05)
+    port = free_port()
+    arguments = ["-m", "sandbox", "supplier", "--supplier-port", str(port), "--supplier-token", TOKEN, "--slots", "10"]
+    with process_at(port, arguments, silent=True) as pid:
         url = f"http://127.0.0.1:{port}/api/v2"
         point_at(url)
-        yield SupplierProcess(url, process.pid)
-    finally:
-        process.terminate()
-        process.wait(20)
+        yield SupplierProcess(url, pid)
 
 
 def _answer(status: int, content: Any = None) -> dict[str, Any]:
