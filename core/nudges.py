@@ -11,12 +11,15 @@ from django.conf import settings
 from django.db import transaction
 from kombu.exceptions import OperationalError
 from redis import Redis
+from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
+from redis.retry import Retry
 
 log = logging.getLogger(__name__)
 
 PENDING_MS = 2000
 REST_S = 1.0
+WAIT_S = 0.5  # to connect, and again to be answered; the first wait in vain ends it
 
 
 class Bell:
@@ -52,12 +55,20 @@ class Bell:
             if self._celery is None:
                 self._celery = Celery("nudges", set_as_current=False)
                 self._celery.conf.update(settings.CELERY)
+                # Else kombu tries for 4 s to connect, and waits for an answer as long as a worker would.
+                prompt = {"max_retries": 0, "socket_timeout": WAIT_S, "socket_connect_timeout": WAIT_S}
+                self._celery.conf.broker_transport_options.update(prompt)
             return self._celery
 
     def _client(self) -> Redis:
         with self._lock:
             if self._redis is None:
-                self._redis = Redis.from_url(settings.REDIS_URL, socket_timeout=1, socket_connect_timeout=1)
+                self._redis = Redis.from_url(
+                    settings.REDIS_URL,
+                    socket_timeout=WAIT_S,
+                    socket_connect_timeout=WAIT_S,
+                    retry=Retry(NoBackoff(), 0),
+                )
             return self._redis
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import socket
+import time
 import uuid
 from collections.abc import Iterator
 from typing import Any
@@ -62,6 +64,27 @@ def test_lost_nudge_is_told_once_and_the_broker_left_in_peace(
             bell.ring(queue)
     assert [record.message for record in caplog.records] == ["nudge lost; the sweep will find the work"]
     assert sent == []
+
+
+@pytest.mark.parametrize("away", ["redis", "broker"])
+@pytest.mark.parametrize("listens", [False, True])
+def test_ring_ends_within_a_second_where_nobody_answers(
+    queue: str, settings: Any, caplog: pytest.LogCaptureFixture, away: str, listens: bool
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as deaf:
+        url = f"redis://127.0.0.1:{deaf.getsockname()[1]}/0"
+        if not listens:
+            deaf.close()
+        if away == "redis":
+            settings.REDIS_URL = url
+        else:
+            settings.CELERY = settings.CELERY | {"broker_url": url}
+        bell = Bell()
+        bell._sender()
+        began_s = time.monotonic()
+        bell.ring(queue)
+    assert time.monotonic() - began_s < 1
+    assert [record.message for record in caplog.records] == ["nudge lost; the sweep will find the work"]
 
 
 def test_bell_rings_again_after_its_rest(
