@@ -6,7 +6,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
@@ -57,10 +57,22 @@ def template() -> Iterator[str]:
 
 
 @pytest.fixture(scope="module")
-def broken(template: str) -> Iterator[dict[tuple[str, str], Future[Run]]]:
-    """The runs that must fail, some at a time: no figure of theirs has to be met."""
-    with ThreadPoolExecutor(AT_ONCE) as pool:
-        yield {(name, switch): pool.submit(verdict_of, name, template, sabotage=switch) for name, switch in SWITCHES}
+def broken(request: pytest.FixtureRequest, template: str) -> Iterator[dict[tuple[str, str], Future[Run]]]:
+    """The runs that must fail, of those that are asked for, some at a time: no figure of theirs has to be met.
+
+    What waits when the tests end is not started any more.
+    """
+    pool = ThreadPoolExecutor(AT_ONCE)
+    wanted = asked_for(request.session.items)
+    yield {(name, switch): pool.submit(verdict_of, name, template, sabotage=switch) for name, switch in wanted}
+    pool.shutdown(cancel_futures=True)
+
+
+def asked_for(items: Sequence[pytest.Item]) -> list[tuple[str, str]]:
+    """The sabotages whose tests are among these, in their order."""
+    tests = [item for item in items if isinstance(item, pytest.Function) and "broken" in item.fixturenames]
+    given = [test.callspec.params for test in tests]
+    return [(str(each["name"]), str(each["switch"])) for each in given]
 
 
 def verdict_of(name: str, template: str, *, sabotage: str = "") -> Run:
