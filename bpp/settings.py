@@ -336,6 +336,10 @@ if READINGS_KEPT_DAYS < TRACK_LINK_DAYS:
     raise ImproperlyConfigured(
         f"READINGS_KEPT_DAYS is {READINGS_KEPT_DAYS}; write at least TRACK_LINK_DAYS, {TRACK_LINK_DAYS}"
     )
+# Steps of workflows that ended well are kept so long; the figures of steps look back 30 days.
+JOURNAL_KEPT_DAYS = env_int("JOURNAL_KEPT_DAYS", 90)
+if JOURNAL_KEPT_DAYS < 31:
+    raise ImproperlyConfigured(f"JOURNAL_KEPT_DAYS is {JOURNAL_KEPT_DAYS}; write at least 31")
 # Simulated stations charge this much faster than real ones; what a meter can believably show follows it.
 TIME_SCALE = float(env("TIME_SCALE", "1"))
 

@@ -68,6 +68,7 @@ def expire_due() -> None:
         fulfillment.ingest_left,
         lambda: fulfillment.prune_readings(timezone.now(), limit=20),
         lambda: fulfillment.thin_walk_ins(timezone.now(), limit=20),
+        lambda: fulfillment.thin_journals(timezone.now(), limit=20),
         lambda: buyer_apps.forget_pushes(timezone.now()),
         lambda: outages.tell_outages(now=timezone.now(), limit=20),
         lambda: orders.prolong_due(timezone.now(), limit=100),

@@ -45,7 +45,10 @@ INSTANCE_TONES = {
 OPEN = (R.STARTED, R.WAITING, R.RETRIED)
 WINDOWS = {"1": "the last day", "7": "the last 7 days", "30": "the last 30 days"}
 OWNER = "station__operator"
-BOOKKEEPING = ("uid", "trigger", "created_at", "ended_at", "next_at", "holding", "lease_until", "token", "attempts")
+BOOKKEEPING = (
+    *("uid", "trigger", "created_at", "ended_at", "next_at", "holding", "lease_until", "token", "attempts"),
+    "thinned_at",
+)
 
 
 class TriggerFilter(DropdownFilter):

@@ -66,6 +66,9 @@ class WorkflowInstance(models.Model):
     next_at = models.DateTimeField(null=True, blank=True, help_text="Due at; empty where nothing is to do.")
     created_at = models.DateTimeField(db_default=Now())
     ended_at = models.DateTimeField(null=True, blank=True)
+    thinned_at = models.DateTimeField(
+        null=True, blank=True, editable=False, help_text="When all but its commands were deleted from its journal."
+    )
 
     class Meta:
         constraints = [
@@ -87,6 +90,11 @@ class WorkflowInstance(models.Model):
                 condition=Q(status__in=["pending", "running", "waiting"]),
             ),
             models.Index(fields=["-created_at"], name="workflow_newest"),
+            models.Index(
+                fields=["ended_at"],
+                name="workflow_unthinned",
+                condition=Q(status__in=["completed", "cancelled"], thinned_at__isnull=True),
+            ),
         ]
 
     def __str__(self) -> str:

@@ -36,7 +36,7 @@ from fulfillment.services.operating import retry as retry_instance
 from fulfillment.services.operating import suspend as suspend_instance
 from fulfillment.services.outages import outages_over_due, stranded_due, tell_outages
 from fulfillment.services.progress import mark_progress, pending_progress, progress_due
-from fulfillment.services.pruning import prune_readings, thin_walk_ins
+from fulfillment.services.pruning import prune_readings, thin_journals, thin_walk_ins
 from fulfillment.services.readings import record_reading
 from fulfillment.services.sessions import (
     cancel_waiting,
@@ -103,6 +103,7 @@ __all__ = [
     "suspend_instance",
     "take_once",
     "tell_outages",
+    "thin_journals",
     "thin_walk_ins",
     "top_up",
     "why_not_retried",

@@ -72,6 +72,13 @@ def test_page_stands_in_every_state(root: User, instance: WorkflowInstance, clie
     assert client.get(reverse(LIST), {"status__exact": status}).status_code == 200
 
 
+def test_page_of_a_thinned_journal_says_so(root: User, instance: WorkflowInstance, client: Client) -> None:
+    instance.tasks.all().delete()
+    WorkflowInstance.objects.update(thinned_at=instance.created_at)
+    page = shown(client, instance)
+    assert "Thinned at" in page or "thinned at" in page
+
+
 def test_card_is_shown_to_the_platform_only(
     root: User, ours: Tenant, instance: WorkflowInstance, client: Client
 ) -> None:

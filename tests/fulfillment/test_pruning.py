@@ -8,13 +8,14 @@ from typing import Any
 import pytest
 
 from fulfillment import services as fulfillment
-from fulfillment.models import Reading, ReadingRollup, Session, WalkIn, WalkInReading
+from fulfillment.models import Reading, ReadingRollup, Session, TaskRun, WalkIn, WalkInReading, WorkflowInstance
 from fulfillment.selectors import meter_points
 from fulfillment.services.walk_in_bill import reprice
 from orders.services import current_terms
-from tests.factories.fulfillment import waiting_session
+from tests.factories.fulfillment import charging_session, waiting_session
 from tests.factories.orders import NOW
 from tests.fulfillment.cards import a_card, a_station, connector_of
+from tests.fulfillment.supplier import FakeSupplier
 
 pytestmark = pytest.mark.django_db
 
@@ -110,3 +111,34 @@ def test_young_provisional_and_running_walk_ins_keep_theirs(changes: dict[str, A
     walked_off(**changes)
     assert fulfillment.thin_walk_ins(at) == 0
     assert WalkInReading.objects.count() == 16
+
+
+def done(status: str) -> WorkflowInstance:
+    """The instance that started a session, over since NOW as told."""
+    rows = WorkflowInstance.objects.filter(session=charging_session())
+    rows.update(status=status, ended_at=NOW, next_at=None, holding=False, lease_until=None)
+    return rows.get()
+
+
+@pytest.mark.parametrize("status", ["completed", "cancelled"])
+def test_of_an_old_journal_the_commands_stay(supplier: FakeSupplier, status: str) -> None:
+    instance = done(status)
+    steps = instance.tasks.count()
+    calls = instance.tasks.filter(key__isnull=False).values_list("pk", "request__method")
+    commands = {pk for pk, method in calls if method.lower() != "get"}
+    assert 0 < len(commands) < steps
+    assert fulfillment.thin_journals(LATER) == 1
+    assert fulfillment.thin_journals(LATER) == 0
+    assert set(instance.tasks.values_list("pk", flat=True)) == commands
+
+
+@pytest.mark.parametrize(
+    ("status", "at"), [("completed", NOW + timedelta(days=89)), ("faulted", LATER), ("suspended", LATER)]
+)
+def test_young_faulted_and_suspended_instances_keep_all_steps(
+    supplier: FakeSupplier, status: str, at: datetime
+) -> None:
+    done(status)
+    steps = TaskRun.objects.count()
+    assert fulfillment.thin_journals(at) == 0
+    assert TaskRun.objects.count() == steps
