@@ -20,7 +20,7 @@ from django.utils import timezone, translation
 from django.utils.translation import gettext
 from django.views.decorators.csrf import csrf_exempt
 
-from bpp.guard import Rate
+from bpp.buckets import SharedRate
 from core.errors import DomainError, Invalid, NotAllowed
 from core.nudges import nudge_on_commit
 from core.pages import FORM_POLICY, sealed
@@ -45,8 +45,8 @@ ACTOR: Final = "driver"
 LONGER_MIN: Final = ("15", "30", "60")
 SCORES: Final = ("0", "1", "2", "3", "4", "5")
 ENDED: Final = frozenset({"ending", "ended"})
-# Of one link, in one process: a driver presses a few buttons, and then one every half minute.
-_pressed = Rate(1 / 30, 6)
+# Of one link: a driver presses a few buttons, and then one every half minute.
+_pressed = SharedRate("deeds", 1 / 30, 6)
 
 
 class _Turned(Exception):
@@ -71,7 +71,7 @@ def track_deed(request: HttpRequest, token: str, deed: str) -> HttpResponse:
     if link is None:
         return sealed(gone(request), FORM_POLICY)
     try:
-        answers = _answers(request, link)
+        answers = _answers(request, token)
         said = _said(request, link, deed, answers, now)
     except _Turned as err:
         return _refused(request, status=err.status, text=err.text)
@@ -163,13 +163,13 @@ _DEEDS: dict[str, Callable[[Link, Snapshot, Mapping[str, str], datetime], str]] 
 }
 
 
-def _answers(request: HttpRequest, link: Link) -> dict[str, str]:
+def _answers(request: HttpRequest, token: str) -> dict[str, str]:
     """The form's fields. Raises _Turned where it is no small form of our own page, or the link presses too often."""
     if request.method != "POST":
         raise _Turned(405, "This address only takes what the page's forms send.")
     if not _is_ours(request):
         raise _Turned(403, "This was sent from another site; nothing was done.")
-    if _pressed.wait_s(str(link.id)):
+    if _pressed.wait_s(token):
         raise _Turned(429, "Too often. Please wait half a minute.")
     if request.content_type != FORM:
         raise _Turned(415, "This is not a form of the page.")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import uuid
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,7 +14,8 @@ import psycopg
 import pytest
 from django.db import connections
 
-from bpp import delivery, guard, keys, page_deeds, registry, subscription
+from bpp import delivery, keys, page_deeds, registry, subscription
+from bpp.buckets import SharedRate
 from bpp.door import Accepted, Door
 from bpp.guard import Event
 from bpp.storing import Writer, conninfo
@@ -211,4 +213,4 @@ async def apart(work: Callable[[], Any]) -> Any:
 @pytest.fixture
 def unpressed(monkeypatch: pytest.MonkeyPatch) -> None:
     """No link has pressed a button of its page yet."""
-    monkeypatch.setattr(page_deeds, "_pressed", guard.Rate(1 / 30, 6))
+    monkeypatch.setattr(page_deeds, "_pressed", SharedRate(f"test-{uuid.uuid4()}", 1 / 30, 6))

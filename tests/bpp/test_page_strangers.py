@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from datetime import timedelta
 from typing import Any
 
@@ -11,7 +12,8 @@ from django.db import OperationalError, connections
 from django.test import AsyncClient, Client
 from django.utils import timezone
 
-from bpp import guard, page_deeds
+from bpp import page_deeds
+from bpp.buckets import SharedRate
 from fulfillment import services as fulfillment
 from fulfillment.models import LinkDeed, LinkRules, Session, TrackLink
 from fulfillment.phrases import SAID
@@ -52,7 +54,7 @@ def test_form_token_of_no_page_of_this_link_is_refused(supplier: FakeSupplier) -
         other.seen["once"], ahead,
     )  # fmt: skip
     for once in forged:
-        page_deeds._pressed = guard.Rate(0, 0)
+        page_deeds._pressed = SharedRate(f"test-{uuid.uuid4()}", 1 / 30, 6)
         answer = page.press("stop", once=once or "%20")
         assert answer.status_code == 403, once
     assert Session.objects.get(order_id=page.order_id).state == "charging"
@@ -99,6 +101,16 @@ def test_link_that_presses_too_often_waits_and_others_do_not() -> None:
     assert (answer.status_code, answer["Retry-After"]) == (429, "30")
     other = Page(waiting_session(now=timezone.now()).order_id)
     assert other.press("report", text="help").status_code == 303
+
+
+def test_driver_can_stop_while_redis_is_away(
+    supplier: FakeSupplier, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = Page(charging_session(now=timezone.now()).order_id)
+    settings.REDIS_URL = "redis://127.0.0.1:9/0"
+    monkeypatch.setattr(page_deeds, "_pressed", SharedRate(f"test-{uuid.uuid4()}", 1 / 30, 6))
+    assert page.press("stop").status_code == 303
+    assert Session.objects.get(order_id=page.order_id).state == "ending"
 
 
 def test_database_that_is_busy_is_said_so(monkeypatch: pytest.MonkeyPatch) -> None:
