@@ -28,6 +28,9 @@ W = WalkIn.State
 SCANNED_AGAIN = "card scanned again"
 SPENT = "prepaid balance used up"
 PROMISED = "promised to an order"
+# All readings so far make a price: not with each that comes.
+PRICED_EVERY = timedelta(seconds=30)
+READ = ("meter_start_wh", "meter_wh", "read_at", "power_w", "soc_percent", "next_at")
 # A place that an order was promised within this time is not given to a card.
 KEPT_FREE = timedelta(minutes=15)
 AT_STATION = ["starting", "charging", "paused", "ending"]
@@ -161,9 +164,13 @@ def start_release(walk_in: WalkIn, *, now: datetime, broken: bool = False, late:
 
 def follow(walk_in: WalkIn, *, now: datetime) -> None:
     """After news of a charging walk-in: what it costs so far, and whether it is to end now. Saves the walk-in."""
-    reprice(walk_in, until=min(now, walk_in.read_at or now))
-    walk_in.next_at, walk_in.updated_at = now + timedelta(seconds=states.SILENT_AFTER_S), now
-    walk_in.save()
+    walk_in.next_at = now + timedelta(seconds=states.SILENT_AFTER_S)
+    if _price_is_due(walk_in, now):
+        reprice(walk_in, until=min(now, walk_in.read_at or now))
+        walk_in.updated_at = now
+        walk_in.save()
+    else:
+        walk_in.save(update_fields=READ)
     reason = _enough(walk_in, now)
     if reason:
         stop(walk_in, reason=reason, now=now)
@@ -188,6 +195,15 @@ def _show_finishing(walk_in: WalkIn, now: datetime) -> None:
         walk_in.evse.refresh_from_db(fields=["status", "status_at"])
         if walk_in.evse.status not in Evse.OUT_OF_SERVICE:
             set_evse_status(walk_in.evse, Evse.Status.FINISHING, now)
+
+
+def _price_is_due(walk_in: WalkIn, now: datetime) -> bool:
+    """Whether what a charging walk-in costs so far is to be known now; `updated_at` says when it was known last.
+
+    Of a prepaid account it always is, for its money may be used up; a contract account's is only shown.
+    """
+    prepaid = walk_in.account.kind == CardAccount.Kind.PREPAID
+    return prepaid or not walk_in.lines or now - walk_in.updated_at >= PRICED_EVERY
 
 
 def _enough(walk_in: WalkIn, now: datetime) -> str:
