@@ -34,6 +34,7 @@ _PHRASES: Final[Mapping[str, tuple[str, str, str]]] = {
     f"{RESERVATION} {FLAT}": ("per reservation", "प्रति आरक्षण", "ಪ್ರತಿ ಕಾಯ್ದಿರಿಸುವಿಕೆಗೆ"),
     f"{RESERVATION} {TIME}": ("per hour of reservation", "आरक्षण के प्रति घंटे", "ಕಾಯ್ದಿರಿಸುವಿಕೆಯ ಪ್ರತಿ ಗಂಟೆಗೆ"),
     "unused": ("not used", "उपयोग न करने पर", "ಬಳಸದಿದ್ದರೆ"),
+    "price": ("{0} {1}", "{1} {0}", "{1} {0}"),
     "after": ("after {0}", "{0} के बाद", "{0} ನಂತರ"),
     "steps": ("in steps of {0}", "{0} के चरणों में", "{0} ಹಂತಗಳಲ್ಲಿ"),
     "days": ("on {0}", "{0} को", "{0} ದಿನಗಳಲ್ಲಿ"),
@@ -97,8 +98,10 @@ def _of_dimension(priced: list[Element], dimension: str, sign: str, say: Say) ->
 
 def _words(say: Say, sign: str, component: Component, *words: str) -> str:
     grace = say("after", _time(component.grace_s, say)) if component.grace_s else ""
-    shown = [f"{sign}{component.price:.2f}", *words, grace, _step(component, say)]
-    return " ".join(word for word in shown if word)
+    text = f"{sign}{component.price:.2f}"
+    for more in (*words, grace, _step(component, say)):
+        text = say("price", text, more) if more else text
+    return text
 
 
 def _step(component: Component, say: Say) -> str:

@@ -133,7 +133,7 @@ def test_page_speaks_the_language_asked_for(supplier: FakeSupplier) -> None:
     for query, header in (("?lang=hi", ""), ("", "hi-IN,hi;q=0.9,en;q=0.5")):
         page = Client().get(f"{BASE}/{token}{query}", headers={"Accept-Language": header}).content.decode()
         assert '<html lang="hi">' in page
-        assert "₹18.00 प्रति kWh" in page
+        assert "प्रति kWh ₹18.00" in page
     gone = Client().get(f"{BASE}/unknown?lang=kn").content.decode()
     assert "ಈ ಲಿಂಕ್‌ನಿಂದ ಏನೂ ತೆರೆಯುವುದಿಲ್ಲ" in gone
 
