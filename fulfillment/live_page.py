@@ -142,10 +142,13 @@ def _bill_line(line: BillLine) -> dict[str, str]:
 def _promised(frame: Frame) -> dict[str, Any]:
     promise = frame.promised
     times: Sequence[datetime] = [moment for moment in (promise.starts_at, promise.ends_at) if moment is not None]
+    one_day = len({localtime(moment).date() for moment in times}) == 1
     paid = [phrases.PAYMENTS.get(code, "") for code in (promise.payment_status, promise.payment_type)]
     return {
         "order": promise.order,
-        "times": " – ".join(_shown(moment, DAY_AND_CLOCK) for moment in times),
+        "times": " – ".join(
+            _shown(moment, CLOCK if one_day and place else DAY_AND_CLOCK) for place, moment in enumerate(times)
+        ),
         "price": rupees(promise.paise),
         "paid": ", ".join(str(words) for words in paid if words),
         "awaits_approval": promise.awaits_approval,
@@ -156,12 +159,12 @@ def _refund(seen: Snapshot, now: datetime) -> dict[str, str]:
     """The money on its way back and its clock; empty where there is none."""
     if not seen.refund:
         return {}
-    told = {"amount": _amount(seen.refund), "by": "", "left": ""}
+    told = {"amount": _amount(seen.refund), "by": "", "left": "", "overdue": ""}
     if seen.refund_by:
         by = datetime.fromisoformat(seen.refund_by)
         left_s, words = int((by - now).total_seconds()), phrases.scripted()
         left = words["in"].format(phrases.span(left_s)) if left_s > 0 else words["overdue"]
-        told |= {"by": _shown(by, DAY_AND_CLOCK), "left": left}
+        told |= {"by": _shown(by, DAY_AND_CLOCK), "left": left, "overdue": "" if left_s > 0 else "overdue"}
     return told
 
 

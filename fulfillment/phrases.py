@@ -15,7 +15,7 @@ STATES: Final[Mapping[str, Any]] = {
     "paused": gettext_lazy("Paused. No energy is flowing."),
     "ending": gettext_lazy("Charging is ending …"),
     "ended": gettext_lazy("Charging has ended."),
-    "failed": gettext_lazy("The charger could not deliver. You are not charged."),
+    "failed": gettext_lazy("The charger could not deliver. You pay nothing."),
     "cancelled": gettext_lazy("This order was cancelled."),
 }
 

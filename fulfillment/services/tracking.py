@@ -32,7 +32,7 @@ WORDS = {
     "paused": "Paused. No energy is flowing.",
     "ending": "Charging is ending …",
     "ended": "Charging has ended.",
-    "failed": "The charger could not deliver. You are not charged.",
+    "failed": "The charger could not deliver. You pay nothing.",
     "cancelled": "This order was cancelled.",
 }
 
@@ -177,7 +177,7 @@ def _seen(order: Order, session: Session | None, now: datetime) -> Snapshot:
         peak_w=peak_w,
         promise=_promise(order, quote) if state == "waiting" else (),
         start_code=code,
-        start_qr=qr_svg(f"{order.code} {code}", scale=4) if code else "",
+        start_qr=qr_svg(f"{order.code} {code}", scale=6) if code else "",
         **_told(order, session, quote, seen),
     )
 

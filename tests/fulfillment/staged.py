@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse, StreamingHttpResponse
 from django.shortcuts import render
 from django.urls import path
 from django.utils import translation
@@ -19,6 +20,7 @@ from fulfillment.live_page import page_of
 from fulfillment.services.framing import BillLine, Frame, Promised
 from fulfillment.services.tracking import WORDS, Notice, ReceiptLine, Snapshot
 from fulfillment.views import POLICY
+from orders.papers.labels import label
 from orders.views.terms import NAMES, asked_language
 
 BEGAN = datetime(2026, 2, 1, 8, 30, tzinfo=UTC)
@@ -38,10 +40,12 @@ TARIFF: list[dict[str, Any]] = [
     },
 ]
 BILL = (
-    BillLine("energy-cost", "18.00 INR/kWh", 16_020, 8_900),
+    BillLine("energy-cost", "14.00 INR/kWh", 15_644, 11_174),
     BillLine("service-charge", "per session", 2_000),
-    BillLine("gst", "18 %", 3_244),
+    BillLine("gst", "18 %", 3_176),
 )
+UNUSED = (BillLine("cancellation-fee", "", 2_000), BillLine("gst", "18 %", 360))
+NOTHING = (BillLine("energy-cost", "14.00 INR/kWh", 0),)
 
 
 def without(rows: tuple[tuple[int, int, int], ...], *gaps: tuple[int, int]) -> tuple[tuple[int, int, int], ...]:
@@ -98,7 +102,7 @@ RUNNING = Snapshot(
     target_wh=14_000,
     power_w=22_400,
     soc_percent=64,
-    cost="1212.64",
+    cost="208.20",
     minutes=24,
     minutes_left=11,
     age_s=3,
@@ -140,7 +144,7 @@ IDLE = Snapshot(
     curve="",
     peak_w=0,
     start_code="4821",
-    start_qr=qr_svg("VB-ABCDEFGH 4821", scale=4),
+    start_qr=qr_svg("VB-ABCDEFGH 4821", scale=6),
     may=("report",),
     once="0.waiting.mac",
 )
@@ -154,9 +158,9 @@ ENDED = replace(
     minutes_left=None,
     ends_at="",
     ends_by="",
-    cost="212.64",
+    cost="208.20",
     lines=tuple(ReceiptLine(line.code, str(line.paise)) for line in BILL),
-    total="212.64",
+    total="208.20",
     may=("report", "rate"),
     once="1.ended.mac",
 )
@@ -171,12 +175,21 @@ RESUMED: list[str] = []
 """The Last-Event-ID of each request for the stream of `moving`."""
 down = False
 """Whether the server answers no question for figures."""
+mute = threading.Event()
+"""Set, it ends whatever `quiet` holds back."""
+beat_s = 0.0
+"""How often the stream of `quiet` is heard, s; never where 0."""
+unanswered = False
+"""Whether `quiet` takes questions for figures and answers none."""
+ASKED: list[str] = []
+"""The questions for figures that `quiet` took."""
 
 SCENES: dict[str, Snapshot] = {
     "waiting": IDLE,
     "starting": replace(IDLE, state="starting", words=WORDS["starting"], start_code="", start_qr=""),
     "running": RUNNING,
     "moving": RUNNING,
+    "quiet": RUNNING,
     "plain": replace(
         RUNNING, soc_percent=None, soc_target=None, ends_at="", ends_by="", series=(), may=(), once="", minutes_left=11,
         curve="1,19.5 12,4.1 30,0.5 44,0.6 60,9.5",
@@ -186,7 +199,7 @@ SCENES: dict[str, Snapshot] = {
         series=series(1_440, paused), energy_wh=series(1_440, paused)[-1][2], notices=(notice("vehicle-paused"),),
     ),
     "stale": replace(
-        RUNNING, age_s=96, stale=True, gaps=((420, 540), (1_320, 1_416)),
+        RUNNING, age_s=96, stale=True, minutes_left=None, ends_at="", ends_by="", gaps=((420, 540), (1_320, 1_416)),
         series=without(series(1_320, steady), (420, 540)), notices=(notice("stale"), notice("silent")),
     ),
     "notices": replace(
@@ -202,11 +215,13 @@ SCENES: dict[str, Snapshot] = {
     ),
     "failed": replace(
         ENDED, state="failed", words=WORDS["failed"], energy_wh=0, series=(), soc_percent=None, total="0.00",
-        cost="0.00", refund="236.00", refund_by=iso(NOW - timedelta(hours=1)), notices=(notice("charger-error"),),
+        cost="0.00", lines=ENDED.lines[:1], refund="236.00", refund_by=iso(NOW - timedelta(hours=1)),
+        notices=(notice("charger-error"),),
         problem="The charger reported a fault. Only what was delivered is billed.",
     ),
     "cancelled": replace(
-        IDLE, state="cancelled", words=WORDS["cancelled"], start_code="", start_qr="", lines=ENDED.lines, total="0.00",
+        IDLE, state="cancelled", words=WORDS["cancelled"], start_code="", start_qr="", lines=ENDED.lines[:2],
+        total="23.60",
     ),
 }  # fmt: skip
 
@@ -214,14 +229,14 @@ SCENES: dict[str, Snapshot] = {
 def frame_of_scene(name: str) -> Frame:
     """The frame that fits a scene."""
     if not SCENES[name].series and not SCENES[name].curve:
-        return replace(FRAME, started_at=None)
+        return replace(FRAME, started_at=None, lines=UNUSED if SCENES[name].state == "cancelled" else NOTHING)
     return replace(FRAME, ended_at=NOW) if SCENES[name].state == "ended" else FRAME
 
 
 def shown(name: str, language: str, *, said: str = "", still: bool = False) -> dict[str, Any]:
     """The context of the page in a state."""
     made = page_of(SCENES[name], frame_of_scene(name), language=language, now=NOW, said=said)
-    papers = [(1, "Tax invoice", "KAV/26-27/000042")] if SCENES[name].state == "ended" else []
+    papers = [(1, label("tax-invoice", language), "KAV/26-27/000042")] if SCENES[name].state == "ended" else []
     return made | {"token": name, "language": language, "languages": NAMES, "papers": papers, "still": still}
 
 
@@ -233,13 +248,28 @@ def track(request: HttpRequest, token: str) -> HttpResponse:
 
 
 def track_json(request: HttpRequest, token: str) -> HttpResponse:
+    if token == "quiet":
+        ASKED.append(token)
+        if unanswered:
+            mute.wait()
     if down:
         return sealed(HttpResponse("away", status=503), POLICY)
     return sealed(JsonResponse(SCENES[token].as_dict()), POLICY)
 
 
-def track_events(request: HttpRequest, token: str) -> HttpResponse:
-    """No stream but for `moving`, which tells one change, a heartbeat, and ends."""
+def quiet(every_s: float) -> Iterator[str]:
+    """One change, then heartbeats, or nothing at all: the socket stays open."""
+    text = json.dumps(replace(RUNNING, seq=RUNNING.seq + 1, energy_wh=12_340).as_dict())
+    yield f"id: 77\nevent: snapshot\ndata: {text}\n\n"
+    while not mute.wait(every_s or None):
+        yield ": still here\n\n"
+
+
+def track_events(request: HttpRequest, token: str) -> HttpResponseBase:
+    """No stream but for `moving`, which tells one change, a heartbeat, and ends, and for `quiet`."""
+    if token == "quiet":
+        RESUMED.append(request.headers.get("Last-Event-ID", ""))
+        return StreamingHttpResponse(quiet(beat_s), content_type="text/event-stream")
     if token != "moving":
         return sealed(HttpResponse("no stream here", status=503), POLICY)
     RESUMED.append(request.headers.get("Last-Event-ID", ""))

@@ -21,7 +21,7 @@ from tests.fulfillment.staged import FRAME, NOW, RUNNING, SCENES
 
 pytestmark = [pytest.mark.usefixtures("plain_http"), pytest.mark.urls("tests.fulfillment.staged")]
 FIGURES = (
-    "11.17 kWh", "of 14.00 kWh", "22.4 kW", "₹1,212.64", "24 min", "11 min", "done about 14:35",
+    "11.17 kWh", "of 14.00 kWh", "22.4 kW", "₹208.20", "24 min", "11 min", "done about 14:35",
     "when the ordered energy is reached", "64 %", "80 %", "₹18.00 per kWh, ₹14.00 from 09:00 to 16:00", "Updated",
 )  # fmt: skip
 VOID = {"meta", "link", "input", "br"}
@@ -81,6 +81,13 @@ def test_page_reloads_itself_only_while_it_is_live_and_wanted() -> None:
     assert "refresh" not in page("ended")
 
 
+def test_day_of_a_booking_is_named_once_unless_it_ends_on_another() -> None:
+    assert "1 Feb, 14:00 – 15:00" in plain(page("waiting"))
+    night = replace(FRAME, promised=replace(FRAME.promised, ends_at=staged.BEGAN + timedelta(hours=11)))
+    told = page_of(SCENES["waiting"], night, language="en", now=NOW)["promised"]
+    assert told["times"] == "1 Feb, 14:00 – 2 Feb, 01:00"
+
+
 def test_times_are_those_of_the_station() -> None:
     assert "14:00" in page("ended")
     frame = replace(FRAME, zone="Asia/Dubai")
@@ -119,11 +126,11 @@ def test_unknown_notice_and_problem_do_no_harm() -> None:
 
 def test_receipt_has_its_lines_and_the_refund_its_clock() -> None:
     text = plain(page("refund"))
-    for figure in ("8.90 kWh · ₹18.00/kWh", "₹160.20", "18 %", "₹32.44", "₹212.64", "KAV/26-27/000042"):
+    for figure in ("11.17 kWh · ₹14.00/kWh", "₹156.44", "18 %", "₹31.76", "₹208.20", "KAV/26-27/000042"):
         assert figure in text
     assert "₹1,023.36" in text
     assert "comes back to you by 5 Feb, 17:24 · in 4 days 3 h" in text
-    assert "overdue" in plain(page("failed"))
+    assert "was to be back with you by 1 Feb, 13:24 · overdue; the operator is reminded" in plain(page("failed"))
 
 
 def test_deeds_are_offered_only_where_the_link_may_do_them() -> None:
@@ -177,7 +184,8 @@ def test_script_is_handed_figures_and_words_but_no_secret() -> None:
 
 def test_refund_without_a_promised_day_names_none() -> None:
     seen = replace(SCENES["ended"], refund="5.00")
-    assert page_of(seen, FRAME, language="en", now=NOW)["refund"] == {"amount": "₹5.00", "by": "", "left": ""}
+    told = page_of(seen, FRAME, language="en", now=NOW)["refund"]
+    assert told == {"amount": "₹5.00", "by": "", "left": "", "overdue": ""}
 
 
 def test_mean_power_needs_a_time_and_stays_below_the_peak() -> None:

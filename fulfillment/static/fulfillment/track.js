@@ -62,7 +62,7 @@
     for (const part of all("[data-ends-at]")) { write(part, seen.ends_at ? clock.format(new Date(seen.ends_at)) : ""); }
     for (const part of all("[data-points]")) { part.setAttribute("points", seen.curve); }
     tick();
-    drawChart();
+    curve.draw();
     fillTable();
     if (shape(seen) !== before) { reshape(); } else { speakProgress(); }
   };
@@ -88,6 +88,7 @@
     if (left && seen.refund_by) {
       const seconds = (Date.parse(seen.refund_by) - Date.now()) / 1000;
       write(left, seconds > 0 ? fill(words.in, span(seconds)) : words.overdue);
+      if (seconds <= 0 && left.dataset.refundLeft !== "overdue") { left.dataset.refundLeft = "overdue"; reshape(); }
     }
   };
 
@@ -124,7 +125,7 @@
         waits = true;
         continue;
       }
-      if (name === "curve") { dropChart(); }
+      if (name === "curve") { curve.drop(); }
       const open = [...old.querySelectorAll("details")].map((each) => each.open);
       old.replaceWith(document.importNode(part, true));
       all(`[data-part="${name}"] details`).forEach((each, place) => { each.open = Boolean(open[place]); });
@@ -138,7 +139,7 @@
     one("[data-line]").hidden = connected;
     if (waits) { document.addEventListener("focusout", () => setTimeout(reshape, 500), { once: true }); }
     tick();
-    drawChart();
+    curve.draw();
   };
 
   /* News: one stream, read by hand because an EventSource tells neither heartbeats nor refusals. */
@@ -231,121 +232,17 @@
     if (stream && Date.now() - heardAt > SILENCE_MS) { stream.abort(); }
   }, 1000);
 
-  /* The live curve, drawn by uPlot once that is here; until then, and without it, the server's drawing stands. */
+  /* The live curve and the table behind it. */
 
-  let chart = null, asked = false;
-  const between = (from, until) => seen.gaps.find(([begin, end]) => from <= begin && end <= until);
-  const label = (at) => (started ? clockS.format(new Date(at * 1000)) : `${Math.floor(at / 60)}:${String(Math.floor(at % 60)).padStart(2, "0")}`);
-
-  const columns = () => {
-    const rows = [];
-    for (const row of seen.series) {
-      const gap = rows.length && between(rows[rows.length - 1][0], row[0]);
-      if (gap) { rows.push([(gap[0] + gap[1]) / 2, null, null]); }
-      rows.push(row);
-    }
-    const end = Math.max(0, ...seen.gaps.map(([, until]) => until));
-    if (rows.length && end > rows[rows.length - 1][0]) { rows.push([end, null, null]); }
-    const kilo = (value) => (value === null ? null : value / 1000);
-    return [rows.map((row) => started + row[0]), rows.map((row) => kilo(row[1])), rows.map((row) => kilo(row[2]))];
-  };
-
-  const bands = (plot) => {
-    const { ctx, bbox } = plot;
-    const colour = (name) => getComputedStyle(body).getPropertyValue(name).trim();
-    const x = (at) => Math.min(bbox.left + bbox.width, Math.max(bbox.left, plot.valToPos(started + at, "x", true)));
-    ctx.save();
-    ctx.globalAlpha = 0.28;
-    ctx.fillStyle = colour("--wait");
-    seen.series.forEach((row, place) => {
-      const last = seen.series[place - 1];
-      if (last && !last[1] && !row[1] && !between(last[0], row[0])) { ctx.fillRect(x(last[0]), bbox.top, x(row[0]) - x(last[0]), bbox.height); }
-    });
-    ctx.globalAlpha = 1;
-    ctx.strokeStyle = colour("--edge");
-    for (const [begin, end] of seen.gaps) {
-      ctx.save();
-      ctx.beginPath();
-      ctx.rect(x(begin), bbox.top, Math.max(2, x(end) - x(begin)), bbox.height);
-      ctx.clip();
-      ctx.beginPath();
-      for (let at = x(begin) - bbox.height; at < x(end); at += 10 * devicePixelRatio) {
-        ctx.moveTo(at, bbox.top + bbox.height);
-        ctx.lineTo(at + bbox.height, bbox.top);
-      }
-      ctx.stroke();
-      ctx.restore();
-    }
-    ctx.restore();
-  };
-
-  const readout = (plot) => {
-    const line = one("[data-readout]"), at = plot.cursor.idx;
-    const [xs, kw, kwh] = plot.data;
-    const known = at !== null && at !== undefined;
-    line.textContent = !known ? "" : kw[at] === null ? `${label(xs[at])} · ${words.gap}` : `${label(xs[at])} · ${kw[at].toFixed(1)} kW · ${kwh[at].toFixed(2)} kWh`;
-  };
-
-  const options = (place) => {
-    const colour = (name) => getComputedStyle(body).getPropertyValue(name).trim();
-    const font = `13px ${getComputedStyle(body).fontFamily}`;
-    const axis = { stroke: colour("--quiet"), font, grid: { stroke: colour("--line"), width: 1 }, ticks: { show: false } };
-    const short = (at) => (started && seen.series[seen.series.length - 1][0] > 300 ? clock.format(new Date(at * 1000)) : label(at));
-    const plain = (plot, splits) => splits.map((value) => String(Number(value.toFixed(2))));
-    return {
-      width: place.clientWidth, height: place.clientHeight, legend: { show: false },
-      cursor: { y: false, drag: { x: false, y: false } },
-      scales: { x: { time: false }, kw: { range: (plot, low, high) => [0, (high || 1) * 1.06] }, kwh: { range: (plot, low, high) => [0, (high || 1) * 1.06] } },
-      series: [
-        {},
-        { scale: "kw", stroke: colour("--go"), fill: colour("--power-ground"), width: 2, points: { show: false } },
-        { scale: "kwh", stroke: colour("--flow"), width: 2, dash: [6, 4], points: { show: false } },
-      ],
-      axes: [
-        { ...axis, space: 64, size: 28, incrs: [1, 2, 5, 10, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400], values: (plot, splits) => splits.map(short) },
-        { ...axis, scale: "kw", size: 34, values: plain },
-        { ...axis, scale: "kwh", size: 42, side: 1, grid: { show: false }, values: plain },
-      ],
-      hooks: { drawClear: [bands], setCursor: [readout] },
-    };
-  };
-
-  const dropChart = () => { if (chart) { chart.destroy(); chart = null; } };
-
-  const drawChart = () => {
-    const here = one("[data-chart-place]");
-    if (!here || seen.series.length < 2) { return; }
-    if (!window.uPlot) { fetchChart(); return; }
-    if (chart) { chart.setData(columns()); return; }
-    here.hidden = false;
-    one("[data-drawing]").hidden = true;
-    one("[data-readout]").hidden = false;
-    here.setAttribute("role", "img");
-    here.setAttribute("aria-label", words.chart);
-    chart = new window.uPlot(options(here), columns(), here);
-    new ResizeObserver(() => { if (chart && here.clientWidth) { chart.setSize({ width: here.clientWidth, height: here.clientHeight }); } }).observe(here);
-  };
-
-  const fetchChart = () => {
-    if (asked) { return; }
-    asked = true;
-    const style = document.createElement("link"), script = document.createElement("script");
-    style.rel = "stylesheet";
-    style.href = body.dataset.chartCss;
-    script.src = body.dataset.chart;
-    style.onload = () => document.head.append(script);
-    script.onload = drawChart;
-    document.head.append(style);
-  };
-  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => { dropChart(); drawChart(); });
+  const curve = window.liveCurve({ words, started, clock, clockS, figures: () => seen });
 
   const fillTable = () => {
     const table = one("[data-table]");
     if (!table || !table.open) { return; }
     const last = seen.series.length - 1, most = Math.min(TABLE_ROWS, seen.series.length);
     const rows = Array.from({ length: most }, (_, place) => seen.series[most > 1 ? Math.floor(place * last / (most - 1)) : 0])
-      .map(([at, watts, wh]) => [at, label(started + at), (watts / 1000).toFixed(1), (wh / 1000).toFixed(2)]);
-    seen.gaps.forEach(([begin, end]) => rows.push([begin + 0.5, label(started + begin), `${words.gap} – ${label(started + end)}`]));
+      .map(([at, watts, wh]) => [at, curve.label(started + at), (watts / 1000).toFixed(1), (wh / 1000).toFixed(2)]);
+    seen.gaps.forEach(([begin, end]) => rows.push([begin + 0.5, curve.label(started + begin), `${words.gap} – ${curve.label(started + end)}`]));
     rows.sort((left, right) => left[0] - right[0]);
     table.querySelector("tbody").replaceChildren(...rows.map((row) => {
       const line = document.createElement("tr");
@@ -391,6 +288,5 @@
     if (said) { said.focus(); }
   }
   tick();
-  if (document.readyState === "complete") { drawChart(); } else { window.addEventListener("load", drawChart); }
-  follow();
+    follow();
 })();
