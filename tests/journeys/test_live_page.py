@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -16,6 +18,7 @@ pytestmark = [
     pytest.mark.asyncio(loop_scope="session"),
 ]
 
+LINE = "document.querySelector('[data-line]').textContent"
 ENERGY = "document.querySelector('[data-field=energy_kwh]').textContent"
 
 
@@ -83,6 +86,30 @@ async def test_driver_stops_on_the_page_in_the_language_of_the_page(trip: Trip, 
         assert "चार्जिंग रोकी जा रही है।" in await page.run("document.body.innerText")
         assert await page.run("location.search") == "?lang=hi"
         await page.until("document.body.dataset.state === 'ended'")
+
+
+async def test_page_sees_a_frozen_server_and_follows_again(trip: Trip, tmp_path: Path) -> None:
+    await trip.charge()
+    await trip.until_energy()
+    tracking = (await trip.answer(trip.buyer.track(trip.transaction_id))).message["tracking"]
+    web = trip.stage.rig.processes["web"].pid
+    async with phone(tmp_path) as page:
+        await page.hasten(silenceMs=1_500, askMs=500)
+        await page.open(f"{tracking['url']}?lang=en")
+        await page.run("window.same = true")
+        before = float(await page.run(ENERGY))
+        await page.until(f"Number({ENERGY}) > {before}")
+        os.killpg(web, signal.SIGSTOP)  # its connections stay open, and nothing comes
+        try:
+            await page.until(f"{LINE} === 'Reconnecting …'")
+            lost = float(await page.run(ENERGY))
+        finally:
+            os.killpg(web, signal.SIGCONT)
+        await page.until(f"!{LINE} && Number({ENERGY}) > {lost}")
+        ended = await trip.stop()
+        await page.until("document.body.dataset.state === 'ended'")
+        assert f"₹{float(ended.order['quote']['price']['value']):,.2f}" in await page.run("document.body.innerText")
+        assert await page.run("window.same"), "the page was never loaded anew"
 
 
 async def test_unknown_page_is_not_found(trip: Trip) -> None:

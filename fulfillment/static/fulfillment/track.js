@@ -2,9 +2,10 @@
 /* Keeps the driver's page true: by one stream of news, by asking where there is none, and by the server's own HTML where
    the page takes another shape. Without it every figure is there all the same and the page loads anew by itself. */
 (() => {
-  const SILENCE_MS = 25000, ASK_MS = 5000, LONGEST_WAIT_MS = 60000, STALE_S = 15, SPEAK_MS = 300000, TABLE_ROWS = 30;
+  const LONGEST_WAIT_MS = 60000, STALE_S = 15, SPEAK_MS = 300000, TABLE_ROWS = 30;
   const OVER = ["ended", "failed", "cancelled"];
   const body = document.body;
+  const SILENCE_MS = Number(body.dataset.silenceMs), ASK_MS = Number(body.dataset.askMs);
   const one = (selector) => document.querySelector(selector);
   const all = (selector) => [...document.querySelectorAll(selector)];
   const { words, zone, started, seen: first } = JSON.parse(one("#live").textContent);
@@ -74,7 +75,7 @@
   };
 
   const tick = () => {
-    if (over()) { one("[data-awake]").hidden = true; }
+    if (over()) { one("[data-awake]").hidden = true; letSleep(); }
     const line = one("[data-age-line]");
     const known = seen.live && seen.age_s !== null;
     line.hidden = !known;
@@ -98,11 +99,14 @@
   const parts = () => new Map(all("[data-part]").map((part) => [part.dataset.part, part.outerHTML]));
   let drawn = parts();
 
+  /* A question that nobody answers is given up like a silent stream: a dead line answers nothing, not even no. */
+  const asked = (url) => fetch(url, { cache: "no-store", credentials: "omit", signal: AbortSignal.timeout?.(SILENCE_MS) });
+
   const reshape = async () => {
     if (shaping) { shapeAgain = true; return; }
     shaping = true;
     try {
-      const answer = await fetch(location.pathname + location.search, { cache: "no-store", credentials: "omit" });
+      const answer = await asked(location.pathname + location.search);
       if (answer.status === 404) { location.reload(); return; }
       if (answer.ok) { place(new DOMParser().parseFromString(await answer.text(), "text/html")); }
     } catch (err) {
@@ -185,7 +189,7 @@
     if (document.hidden) { return; }
     const askedAt = Date.now();
     try {
-      const answer = await fetch(body.dataset.json, { cache: "no-store", credentials: "omit" });
+      const answer = await asked(body.dataset.json);
       if (answer.status === 404) { location.reload(); return; }
       if (!answer.ok) { throw new Error(`no answer: ${answer.status}`); }
       const next = await answer.json();
@@ -255,9 +259,10 @@
   /* What a browser may have: a screen that stays on, and handing the link on. */
 
   let lock = null;
+  const letSleep = () => { if (lock) { lock.release(); } };
   const keepAwake = async () => {
     const button = one("[data-awake]");
-    if (button.getAttribute("aria-pressed") !== "true" || lock) { return; }
+    if (button.getAttribute("aria-pressed") !== "true" || lock || over()) { return; }
     try {
       lock = await navigator.wakeLock.request("screen");
       lock.addEventListener("release", () => { lock = null; });
@@ -271,7 +276,7 @@
     button.addEventListener("click", () => {
       const on = button.getAttribute("aria-pressed") !== "true";
       button.setAttribute("aria-pressed", String(on));
-      if (on) { keepAwake(); } else if (lock) { lock.release(); }
+      if (on) { keepAwake(); } else { letSleep(); }
     });
   }
   if (navigator.share) {
