@@ -259,7 +259,7 @@ def track_json(request: HttpRequest, token: str) -> HttpResponse:
 
 def quiet(every_s: float) -> Iterator[str]:
     """One change, then heartbeats, or nothing at all: the socket stays open."""
-    text = json.dumps(replace(RUNNING, seq=RUNNING.seq + 1, energy_wh=12_340).as_dict())
+    text = json.dumps(replace(SCENES["quiet"], seq=RUNNING.seq + 1, energy_wh=12_340).as_dict())
     yield f"id: 77\nevent: snapshot\ndata: {text}\n\n"
     while not mute.wait(every_s or None):
         yield ": still here\n\n"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +52,23 @@ def test_silent_stream_is_left_and_taken_up_again_where_it_was(live_server: Any,
     assert faults_of(tmp_path, walk) == []
     assert staged.RESUMED[:2] == ["", "77"]
     assert staged.ASKED
+
+
+def test_charger_is_not_blamed_for_a_dead_line(live_server: Any, tmp_path: Path, voices: pytest.MonkeyPatch) -> None:
+    voices.setattr(staged, "unanswered", True)
+    voices.setitem(SCENES, "quiet", replace(RUNNING, age_s=16))
+
+    async def walk(page: Page) -> list[str]:
+        await page.hasten(silenceMs=2 * SILENCE_MS, askMs=ASK_MS)
+        await page.open(f"{live_server.url}/track/quiet?lang=en")
+        await page.until(f"{WORDS}.includes('The charger has been silent since')")
+        await page.until(f"{LINE} === 'Reconnecting …'")
+        words = await page.run(WORDS)
+        assert "Updated" in words
+        assert "The charger has been silent since" not in words
+        return []
+
+    assert faults_of(tmp_path, walk) == []
 
 
 def test_heartbeats_keep_a_stream_without_news(live_server: Any, tmp_path: Path, voices: pytest.MonkeyPatch) -> None:

@@ -30,7 +30,9 @@
     speak(fill(words.progress, seen.percent, seen.energy_kwh, seen.cost));
   };
 
-  let connected = true;
+  /* Who is silent, the charger or the line? Half the silence without a word, heartbeats too, and it may be the line. */
+  let connected = true, wordAt = Date.now();
+  const mute = (ms) => !over() && Date.now() - wordAt > ms;
   const connect = (works) => {
     if (works === connected) { return; }
     connected = works;
@@ -83,7 +85,7 @@
       const age = seen.age_s + Math.max(0, Math.round((Date.now() - ageAt) / 1000));
       write(one("[data-age]"), age < 90 ? fill(words.age_s, age) : fill(words.age_min, Math.floor(age / 60)));
       line.classList.toggle("stale", age > STALE_S);
-      one("[data-stale]").hidden = age <= STALE_S;
+      one("[data-stale]").hidden = age <= STALE_S || !connected || mute(SILENCE_MS / 2);
     }
     const left = one("[data-refund-left]");
     if (left && seen.refund_by) {
@@ -178,7 +180,8 @@
     for (;;) {
       const { value, done } = await reader.read();
       if (done) { return; }
-      heardAt = Date.now();
+      heardAt = wordAt = Date.now();
+      connect(true);
       const blocks = (text + decoder.decode(value, { stream: true })).replace(/\r\n/g, "\n").split("\n\n");
       text = blocks.pop();
       blocks.forEach(take);
@@ -193,6 +196,7 @@
       if (answer.status === 404) { location.reload(); return; }
       if (!answer.ok) { throw new Error(`no answer: ${answer.status}`); }
       const next = await answer.json();
+      wordAt = Date.now();
       if (ageAt <= askedAt) { show(next); }
       connect(true);
     } catch (err) {
@@ -225,13 +229,15 @@
   const hurry = () => {
     if (document.hidden) { return; }
     streamAt = 0;
-    if (stream && Date.now() - heardAt > 12000) { stream.abort(); }
+    wordAt = Math.max(wordAt, Date.now() - SILENCE_MS / 2);
+    if (stream && Date.now() - heardAt > SILENCE_MS / 2) { stream.abort(); }
     wake();
     keepAwake();
   };
   document.addEventListener("visibilitychange", hurry);
   window.addEventListener("online", hurry);
   setInterval(() => {
+    if (mute(SILENCE_MS)) { connect(false); }
     tick();
     if (stream && Date.now() - heardAt > SILENCE_MS) { stream.abort(); }
   }, 1000);
