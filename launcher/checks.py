@@ -16,22 +16,33 @@ from launcher.places import CLONE
 from launcher.problems import USAGE, ProblemError
 from launcher.telling import Teller
 
+COVERAGE = "--coverage"  # our own; all other arguments are pytest's
+MEASURING = ("--cov", "--cov-branch", "--cov-report=")
 WORKERS = "3"  # for two processors: two play the stories, which mostly wait, while the third runs the rest
 OWN_CONCURRENCY = re.compile(r"-n\d*|-n=?\w+|--numprocesses.*|--pdb|--trace|-p")
 
 
 def test(arguments: Sequence[str], *, teller: Teller) -> int:
-    """Run pytest on throw-away servers; its exit code is ours. The whole suite must also pass the coverage gates."""
+    """Run pytest on throw-away servers; its exit code is ours.
+
+    With `--coverage` alone the whole suite is measured, which takes half as long again, and must also pass the coverage
+    gates. Raises: ProblemError (exit 2) for `--coverage` of a part.
+    """
+    measured, part = COVERAGE in arguments, [text for text in arguments if text != COVERAGE]
+    if measured and part:
+        raise ProblemError(
+            f"{COVERAGE} measures the whole suite, and {' '.join(part)} asks for a part",
+            fix="for a part use pytest's own --cov and --cov-report=term-missing",
+            exit_code=USAGE,
+        )
     ready_venv = venv.ensure(dev=True, teller=teller)
-    spread = (
-        [] if any(OWN_CONCURRENCY.fullmatch(text) for text in arguments) else ["-n", WORKERS, "--dist", "loadgroup"]
-    )
+    asked = MEASURING if measured else arguments
+    spread = [] if any(OWN_CONCURRENCY.fullmatch(text) for text in asked) else ["-n", WORKERS, "--dist", "loadgroup"]
     with throwaway.servers(ready_venv, teller=teller) as group:
-        whole = [] if arguments else ["--cov", "--cov-branch", "--cov-report="]
         env = group.env | {"COVERAGE_FILE": str(group.where.home / "coverage")}
-        command: list[str | Path] = [ready_venv.python, "-m", "pytest", "-rs", *spread, *whole, *arguments]
+        command: list[str | Path] = [ready_venv.python, "-m", "pytest", "-rs", *spread, *asked]
         code = processes.run_in_foreground(command, env=env, cwd=CLONE)
-        if code or not whole:
+        if code or not measured:
             return code
         return processes.run_in_foreground([ready_venv.python, "-m", "tests.coverage_gates"], env=env, cwd=CLONE)
 

@@ -21,6 +21,7 @@ Voltbazaar, a Beckn provider platform for EV charging.
   ./vb demo [--exit] [--json FILE] [--port-base N] [--no-open] [--quiet] [--speed N]
                        everything on this machine: one signed journey, then the dashboards until Ctrl-C
   ./vb test [ARGS]     the test suite on throw-away servers; ARGS go to pytest
+  ./vb test --coverage the same, measured and held to the coverage gates
   ./vb serve           the provider alone: web, workers, clock (settings from the environment)
   ./vb manage ...      manage.py in the same environment
   ./vb check           format, lint, import contracts, types, migrations, deployment

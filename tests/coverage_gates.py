@@ -1,6 +1,6 @@
 """Do the tests run enough of the code? 90 % overall, 100 % where a mistake costs money or trust.
 
-Run after the tests by `./vb test`: `python -m tests.coverage_gates`, with COVERAGE_FILE naming the data.
+Run after the tests by `./vb test --coverage`: `python -m tests.coverage_gates`, with COVERAGE_FILE naming the data.
 """
 
 from __future__ import annotations
