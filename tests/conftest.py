@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from django.conf import settings
+from django.db import connection
 from pytest_django import Settings
 from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped]  # it publishes no types
+
+from tests import migrated
 
 STORIES = "tests/journeys/"
 STAGES = 2  # workers that play stories; what they need of the processors while they wait is left to the others
@@ -59,6 +64,18 @@ class ByGroup(LoadScopeScheduling):  # type: ignore[misc]  # for the same reason
             if other is not None:
                 self.workqueue.move_to_end(other, last=False)
         super()._assign_work_unit(node)
+
+
+@pytest.fixture(scope="session")
+def django_db_modify_db_settings(django_db_modify_db_settings_parallel_suffix: None) -> Iterator[None]:
+    """Let the workers of a run copy one migrated database instead of migrating one each; one process makes its own."""
+    run = os.environ.get("PYTEST_XDIST_TESTRUNUID")
+    if run is None:
+        yield
+        return
+    with migrated.template(settings.DATABASE_URL, run=run) as name:
+        connection.settings_dict["TEST"]["TEMPLATE"] = name
+        yield
 
 
 @pytest.fixture
