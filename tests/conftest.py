@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from collections import Counter
 from collections.abc import Iterator
@@ -21,6 +22,8 @@ STAGES = 2  # workers that play stories; what they need of the processors while 
 TOGETHER = (STORIES, "tests/launcher/test_serve.py", "tests/verify/test_proofs.py")
 # Tests under which nothing of the product runs in the tests' own process.
 UNMEASURED = ("tests/gates/", "tests/journeys/", "tests/launcher/", "tests/sandbox/")
+# As a web process sets it: not 700 new objects, but so many until the collector looks at them.
+GARBAGE = (50_000, 20, 50)
 # The property of a report under which figures travel to the end of the run: (messages checked, faults).
 CHECKED = "messages of the provider"
 
@@ -41,6 +44,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.nodeid.startswith(UNMEASURED):
             item.add_marker("no_cover")
+
+
+def pytest_collection_finish() -> None:
+    """What stands now stays, as in a web process: whoever collects garbage need not look at 400,000 objects again."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*GARBAGE)
 
 
 def _turn(item: pytest.Item, tests_in_file: int) -> tuple[int, int]:

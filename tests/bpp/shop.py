@@ -90,12 +90,14 @@ def sign_as(identity: Identity, settings: Any) -> None:
 
 @contextmanager
 def collecting_as_before() -> Iterator[None]:
-    """A web process tunes Python's garbage collector; the tests after it shall not notice."""
+    """A web process tunes Python's garbage collector; the tests after it shall not notice.
+
+    What it froze stays frozen: thawed, all that was ever imported would be looked at again by the next one.
+    """
     before = gc.get_threshold()
     try:
         yield
     finally:
-        gc.unfreeze()
         gc.set_threshold(*before)
 
 
