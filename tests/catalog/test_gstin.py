@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from importlib import import_module
+
 import pytest
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, connection, transaction
 from django.db.migrations.executor import MigrationExecutor
+from django.db.models import Model
 
 from catalog.gstin import STATES, check_character, gstin_fault, registered_state, state_code
 from catalog.models import Operator
 from tests.factories.catalog import OperatorFactory
 
+OF_TODAY = {"a": "V1", "b": "V0", "c": "VB"}
 GOOD = ["27AAPFU0939F1ZV", "29AAGCB7383J1Z4", "37AADCS0472N1Z1"]
 
 
@@ -108,16 +112,30 @@ def test_prefix_has_two_signs_so_that_no_note_bears_the_number_of_anothers_invoi
         Operator.objects.filter(pk=operator.pk).update(invoice_prefix=prefix)
 
 
-@pytest.mark.django_db(transaction=True)
+@pytest.mark.django_db
 def test_prefixes_of_one_sign_become_two_and_stay_apart() -> None:
+    fill = import_module("catalog.migrations.0006_two_sign_prefixes").FILL
+    with connection.cursor() as cursor:
+        cursor.execute("ALTER TABLE catalog_operator DROP CONSTRAINT operator_prefix_form")
+        of_before(Operator)
+        cursor.execute(fill)
+    assert dict(Operator.objects.values_list("code", "invoice_prefix")) == OF_TODAY
+
+
+@pytest.mark.slow
+@pytest.mark.django_db(transaction=True)
+def test_prefixes_of_one_sign_become_two_when_all_is_migrated() -> None:
     latest = MigrationExecutor(connection).loader.graph.leaf_nodes()
     state = MigrationExecutor(connection).migrate([("catalog", "0005_tariff_versions")])
     try:
-        operators = state.apps.get_model("catalog", "Operator").objects
-        facts = {"gstin": "29AAGCB7383J1Z4", "state_code": "29"}
-        for code, prefix in (("a", "V"), ("b", "V0"), ("c", "VB")):
-            operators.create(code=code, name=code, invoice_prefix=prefix, **facts)
+        of_before(state.apps.get_model("catalog", "Operator"))
     finally:
         MigrationExecutor(connection).migrate(latest)
-    found = dict(Operator.objects.values_list("code", "invoice_prefix"))
-    assert found == {"a": "V1", "b": "V0", "c": "VB"}
+    assert dict(Operator.objects.values_list("code", "invoice_prefix")) == OF_TODAY
+
+
+def of_before(operators: type[Model]) -> None:
+    """Operators of one GSTIN as they were when one sign was enough."""
+    for code, prefix in (("a", "V"), ("b", "V0"), ("c", "VB")):
+        facts = {"gstin": "29AAGCB7383J1Z4", "state_code": "29"}
+        operators._default_manager.create(code=code, name=code, invoice_prefix=prefix, **facts)
