@@ -142,9 +142,10 @@ def test_text_that_a_spreadsheet_would_run_is_held_back() -> None:
 
 
 @pytest.mark.no_cover  # a thousand times what other tests measure
-def test_same_statement_is_the_same_file_whatever_its_length() -> None:
-    statement = a_statement(20_000)
-    assert statement.closing == -500 + 20_000 * 11_700 - 5_000
+@pytest.mark.parametrize("lines", [2_000, pytest.param(20_000, marks=pytest.mark.slow)])
+def test_same_statement_is_the_same_file_whatever_its_length(lines: int) -> None:
+    statement = a_statement(lines)
+    assert statement.closing == -500 + lines * 11_700 - 5_000
     sheet = statement_pdf(statement)
     assert sheet == statement_pdf(statement)
     assert sheet.startswith(b"%PDF-")
