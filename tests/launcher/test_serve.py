@@ -44,6 +44,7 @@ def test_serve_answers_is_found_by_others_and_drains_on_sigterm(provider: Provid
     assert provider.processes() == {}
 
 
+@pytest.mark.slow  # the same is tested of a group of small processes
 def test_serve_falls_as_a_whole_when_its_worker_is_killed(provider: Provider) -> None:
     provider.start()
     os.kill(provider.pid_of("app worker"), signal.SIGKILL)
@@ -52,6 +53,7 @@ def test_serve_falls_as_a_whole_when_its_worker_is_killed(provider: Provider) ->
     provider.wait_until_nothing_runs()
 
 
+@pytest.mark.slow  # the same is tested of a group of small processes
 def test_serve_killed_outright_leaves_nothing_and_starts_again(provider: Provider) -> None:
     provider.start()
     provider.end(signal.SIGKILL)
