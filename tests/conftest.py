@@ -32,6 +32,7 @@ def pytest_configure() -> None:
     """What the product does once a start or once a sign-in, tests would do by the hundred."""
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]  # instead of 0.3 s a password
     settings.WHITENOISE_AUTOREFRESH = True  # instead of looking through all static files for each test's client
+    gc.disable()  # until the tests are collected: hardly anything of what that makes is garbage
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -51,6 +52,7 @@ def pytest_collection_finish() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(*GARBAGE)
+    gc.enable()
 
 
 def _turn(item: pytest.Item, tests_in_file: int) -> tuple[int, int]:
