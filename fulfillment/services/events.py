@@ -48,6 +48,9 @@ MOST_TRIES = 5
 AT_STATION = (S.CHARGING, S.PAUSED, S.ENDING, S.STARTING)
 HIT_BY_FAULT = (*AT_STATION, S.WAITING)
 GIVEN_UP = (S.FAILED, S.CANCELLED)
+# A start whose answer never came may be done so long after we gave up; its card is looked for no more often than this.
+MAY_BEGIN_LATE = timedelta(hours=1)
+LOOK_AGAIN_AFTER = timedelta(minutes=2)
 
 # What to do once events are stored and committed; a hint only, the sweep finds them anyway.
 after_store: Callable[[], None] = nudge_advance
@@ -237,6 +240,8 @@ def _meter_values(row: StationEvent, fact: Fact, evses: list[Evse], now: datetim
         running = Session.objects.filter(evse__in=evses, state__in=AT_STATION).exclude(remote_id="").first()
         if running is not None:
             keep_reading(running, value, reason=f"belongs to session {fact.session_id}")
+        else:
+            _give_back_unknown(evses, now)
         return refused(f"no session of ours is {fact.session_id!r} at {fact.station}")
     order, session = lock_session(found.order_id)
     if session.slot_number is not None and session.slot_number != fact.slot_number:
@@ -250,6 +255,23 @@ def _meter_values(row: StationEvent, fact: Fact, evses: list[Evse], now: datetim
     nudge_advance()
     reason = record_reading(order, session, value, now=now)
     return refused(reason) if reason and reason != DUPLICATE else Verdict(StationEvent.State.DONE, reason)
+
+
+def _give_back_unknown(evses: list[Evse], now: datetime) -> None:
+    """Energy flows in a session that we do not know: a start that we gave up without an answer may have begun it.
+
+    The station gives back what that session's card holds, which is nothing where the energy is somebody else's.
+    """
+    unanswered = Session.objects.filter(evse__in=evses, state__in=GIVEN_UP, remote_id="", asked_at__isnull=False)
+    recent = unanswered.filter(ended_at__gt=now - MAY_BEGIN_LATE, updated_at__lt=now - LOOK_AGAIN_AFTER)
+    found = recent.order_by("-ended_at").first()
+    if found is None:
+        return
+    session = lock_session(found.order_id).session
+    if session.state in GIVEN_UP and not in_hand(session):
+        start_release(session, now=now)
+        session.save()
+        nudge_advance()
 
 
 TAKERS: dict[str, Callable[[StationEvent, Fact, list[Evse], datetime], Verdict]] = {

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from fulfillment import services as fulfillment
 from fulfillment.cloudevents import Incoming
-from fulfillment.models import Reading, Session, StationEvent
+from fulfillment.models import Reading, Session, StationEvent, WorkflowInstance
+from fulfillment.services.instances import RELEASE
 from orders.models import Order
 from tests.factories.fulfillment import charging_session, run_steps
 from tests.factories.orders import NOW
@@ -105,6 +106,40 @@ def test_energy_that_flows_after_we_gave_up_is_stopped(supplier: FakeSupplier) -
     process(event("meter-values", meter(session, (session.meter_start_wh or 0) + 100, now)), now)
     run_steps(now)
     assert supplier.session.status == "closed"
+
+
+def given_up(session: Session, *, ended_ago: timedelta, now: datetime) -> None:
+    """Its start was never answered: we do not know how the station calls it."""
+    Session.objects.filter(pk=session.pk).update(
+        state="failed", next_at=None, remote_id="", ended_at=now - ended_ago, updated_at=now - ended_ago
+    )
+    WorkflowInstance.objects.filter(session=session).update(
+        status="completed", ended_at=now, next_at=None, holding=False, lease_until=None
+    )
+
+
+def test_start_that_was_never_answered_and_begins_late_is_stopped(supplier: FakeSupplier) -> None:
+    session = charging_session()
+    now = supplier.after(600)
+    given_up(session, ended_ago=timedelta(minutes=5), now=now)
+    for number in range(2):
+        told = meter(session, (session.meter_start_wh or 0) + 100 + number, now)
+        row = process(event("meter-values", told, id_=f"m-{number}"), now)
+        assert row.state == "refused"
+        run_steps(now)
+    assert supplier.session.status == "closed"
+    assert WorkflowInstance.objects.filter(session=session, trigger=RELEASE).count() == 1
+
+
+@pytest.mark.parametrize("ended_ago", [timedelta(minutes=1), timedelta(minutes=61)])
+def test_unknown_energy_is_looked_into_neither_at_once_again_nor_for_ever(
+    supplier: FakeSupplier, ended_ago: timedelta
+) -> None:
+    session = charging_session()
+    now = supplier.after(7200)
+    given_up(session, ended_ago=ended_ago, now=now)
+    process(event("meter-values", meter(session, (session.meter_start_wh or 0) + 100, now)), now)
+    assert not WorkflowInstance.objects.filter(session=session, trigger=RELEASE).exists()
 
 
 histories = st.lists(st.tuples(st.integers(-60, 90), st.integers(-500, 3000)), min_size=1, max_size=8)
