@@ -133,6 +133,11 @@ def test_receipt_has_its_lines_and_the_refund_its_clock() -> None:
     assert "was to be back with you by 1 Feb, 13:24 · overdue; the operator is reminded" in plain(page("failed"))
 
 
+def test_nobody_is_told_how_to_stop_what_does_not_run() -> None:
+    told = {scene: "To stop charging" in plain(page(scene)) for scene in ("plain", "waiting", "ending", "ended")}
+    assert told == {"plain": True, "waiting": False, "ending": False, "ended": False}
+
+
 def test_deeds_are_offered_only_where_the_link_may_do_them() -> None:
     assert re.findall(r'action="/track/running/(\w+)"', page("running")) == ["stop", "extend", "report"]
     assert re.findall(r'action="/track/ended/(\w+)"', page("ended")) == ["rate", "report"]
