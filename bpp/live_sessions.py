@@ -2,30 +2,24 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
-from typing import Any
+from datetime import datetime
 
-from django.db.models import OuterRef, Subquery
-from django.db.models.functions import TruncMinute
 from django.urls import reverse
 
-from catalog.tariffs import ENERGY, FLAT, NoTariff, TariffFault
+from catalog.tariffs import NoTariff, TariffFault
 from catalog.tenancy import Reach
 from core.money import Money
-from fulfillment.metering import Register, reached_at
-from fulfillment.models import Reading, Session, WalkIn
-from fulfillment.services.running import booked_end
+from fulfillment.models import Session, WalkIn
+from fulfillment.services.deriving import ends_at
+from fulfillment.services.sampling import NOTHING, Seen, samples
+from fulfillment.truths import SILENT_AFTER
 from orders.models import Quote
-from orders.pricing import MeterPoint
-from orders.selectors import bill_price
+from orders.selectors import bill_price, by_energy_alone, offer_quotes
 
 S = Session.State
 RUNNING = [state for state in Session.LIVE if state != S.WAITING]
-# A session whose station says nothing for longer than this is shown as silent.
-SILENT_AFTER = timedelta(seconds=60)
 TONES = {S.STARTING: "wait", S.CHARGING: "good", S.PAUSED: "warn", S.ENDING: "wait"}
 # Whatever a page of rows does not need of an order, and what names a person.
 UNREAD = ("billing", "customer", "context", "cancellation", "rules", "asked")
@@ -73,27 +67,30 @@ def running_now(reach: Reach, *, operator: int | None, now: datetime) -> list[Ru
 
 
 def priced(rows: Sequence[Running], now: datetime) -> list[Running]:
-    """The rows with their cost so far and the time they will probably end, in three statements at most.
+    """The rows with their cost so far and the time they will probably end, in two statements.
 
-    The cost is the bill's own for tariffs by energy and session; for those that go by time or power it is reckoned from
-    one reading a minute, so that it may differ from the bill by what flows in one.
+    Both are what the driver's page says, but for tariffs that go by time or power reckoned from a part of the readings,
+    one a minute at least, so that the cost may differ from the bill by what flows in one.
     """
     sessions = [row.session for row in rows if row.session is not None and row.session.started_at is not None]
     if not sessions:
         return list(rows)
-    offers = _offers(sessions)
-    points = _by_the_minute(each for each in sessions if not _by_energy_alone(offers.get(each.order_id)))
-    before = _registers_before(sessions)
-    return [
-        row
-        if row.session is None
-        else replace(
-            row,
-            paise=_cost(row.session, offers.get(row.session.order_id), points.get(row.session.pk, []), now),
-            ends_at=None if row.silent else _ends_at(row.session, before.get(row.session.pk)),
-        )
-        for row in rows
-    ]
+    offers = offer_quotes(session.order_id for session in sessions)
+    seen = samples(sessions)
+    return [_priced(row, offers, seen, now) for row in rows]
+
+
+def _priced(row: Running, offers: Mapping[int, Quote], seen: Mapping[int, Seen], now: datetime) -> Running:
+    session = row.session
+    offer = offers.get(session.order_id) if session is not None else None
+    if session is None or offer is None or not offer.tariff:
+        return row
+    shown = seen.get(session.pk, NOTHING)
+    return replace(
+        row,
+        paise=_cost(session, offer, shown, now),
+        ends_at=ends_at(session.order, session, offer, shown, now=now),
+    )
 
 
 def _of_order(session: Session, now: datetime) -> Running:
@@ -144,52 +141,9 @@ def _silent(heard_at: datetime | None, now: datetime) -> bool:
     return heard_at is None or now - heard_at > SILENT_AFTER
 
 
-def _offers(sessions: Iterable[Session]) -> dict[int, Quote]:
-    """The offer each session's order was promised under."""
-    ids = [session.order_id for session in sessions]
-    rows = Quote.objects.filter(order__in=ids, kind=Quote.Kind.OFFER).order_by("order_id", "-pk").distinct("order_id")
-    return {quote.order_id: quote for quote in rows}
-
-
-def _by_energy_alone(offer: Quote | None) -> bool:
-    """Whether only how much energy flowed decides the price, not when or how fast."""
-    elements: list[dict[str, Any]] = offer.tariff.get("elements") or [] if offer else []
-    kinds = {part.get("type") for element in elements for part in element.get("price_components", ())}
-    return kinds <= {ENERGY, FLAT} and not any(element.get("restrictions") for element in elements)
-
-
-def _by_the_minute(sessions: Iterable[Session]) -> dict[int, list[MeterPoint]]:
-    """The first believed reading of each minute, by session; energy in Wh since its begin."""
-    first_wh = {each.pk: each.meter_start_wh for each in sessions if each.meter_start_wh is not None}
-    rows = (
-        Reading.objects.filter(session__in=list(first_wh), accepted=True)
-        .annotate(minute=TruncMinute("at"))
-        .order_by("session_id", "minute", "at")
-        .distinct("session_id", "minute")
-        .values_list("session_id", "minute", "at", "energy_wh", "current_a")
-    )
-    found: dict[int, list[MeterPoint]] = defaultdict(list)
-    for session_id, _, at, energy_wh, current_a in rows:
-        found[session_id].append(MeterPoint(at, energy_wh - first_wh[session_id], current_a))
-    return found
-
-
-def _registers_before(sessions: Iterable[Session]) -> dict[int, Register]:
-    """The believed register before each session's newest one."""
-    earlier = Reading.objects.filter(session=OuterRef("pk"), accepted=True, at__lt=OuterRef("read_at")).order_by("-at")
-    rows = (
-        Session.objects.filter(pk__in=[session.pk for session in sessions])
-        .annotate(before_at=Subquery(earlier.values("at")[:1]), before_wh=Subquery(earlier.values("energy_wh")[:1]))
-        .values_list("pk", "before_at", "before_wh")
-    )
-    return {pk: Register(at, energy_wh) for pk, at, energy_wh in rows if at is not None}
-
-
-def _cost(session: Session, offer: Quote | None, points: list[MeterPoint], now: datetime) -> int | None:
-    if session.started_at is None or offer is None or not offer.tariff:
+def _cost(session: Session, offer: Quote, seen: Seen, now: datetime) -> int | None:
+    if session.started_at is None:
         return None
-    if session.read_at is not None:
-        points = [*points, MeterPoint(session.read_at, session.energy_wh)]
     ended_at = max(session.started_at, min(now, session.read_at or now))
     try:
         price = bill_price(
@@ -197,26 +151,10 @@ def _cost(session: Session, offer: Quote | None, points: list[MeterPoint], now: 
             energy_wh=session.energy_wh,
             started_at=session.started_at,
             ended_at=ended_at,
-            readings=points,
+            readings=() if by_energy_alone(offer) else seen.meter,
             offer=offer,
         )
     except (NoTariff, TariffFault):
         return None
     whole: Money = price.total
     return whole.paise
-
-
-def _ends_at(session: Session, before: Register | None) -> datetime | None:
-    """When the session will end: at its target if power stays as it is, or when its time is over."""
-    reached = _reached_at(session, before) if session.state == S.CHARGING else None
-    return min((at for at in (booked_end(session.order, session), reached) if at is not None), default=None)
-
-
-def _reached_at(session: Session, before: Register | None) -> datetime | None:
-    if session.started_at is None or session.meter_start_wh is None:
-        return None
-    if session.read_at is None or session.meter_wh is None:
-        return None
-    first = Register(session.started_at, session.meter_start_wh)
-    newest = Register(session.read_at, session.meter_wh)
-    return reached_at(newest, before or first, target_wh=session.meter_start_wh + session.order.energy_wh)

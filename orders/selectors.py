@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 from django.db.models import Q, QuerySet
 
 from catalog.models import Connector, Evse, Station, Tariff
-from catalog.tariffs import NoTariff, TariffFault, price_at
+from catalog.tariffs import NoTariff, Schedule, TariffFault, price_at, schedule
 from core.errors import NotFound
 from core.money import Money, from_paise
 from orders import terms
@@ -76,6 +76,24 @@ def current_quote(order: Order) -> Quote:
 def offer_quote(order: Order) -> Quote:
     """The offer the order was promised under. Raises Quote.DoesNotExist before a first select."""
     return Quote.objects.filter(order=order, kind=Quote.Kind.OFFER).latest("pk")
+
+
+def offer_quotes(order_ids: Iterable[int]) -> dict[int, Quote]:
+    """The offer that each of the orders was promised under, by the order's id. One statement."""
+    rows = Quote.objects.filter(order__in=list(order_ids), kind=Quote.Kind.OFFER)
+    return {quote.order_id: quote for quote in rows.order_by("order_id", "-pk").distinct("order_id")}
+
+
+def by_energy_alone(offer: Quote) -> bool:
+    """Whether only how much energy flows decides what an order costs, not when, how fast or how long."""
+    plan = _schedule(offer)
+    return plan is not None and plan.by_energy_alone
+
+
+def by_standing(offer: Quote) -> bool:
+    """Whether standing at the charger without charging costs at any time."""
+    plan = _schedule(offer)
+    return plan is not None and plan.by_standing
 
 
 def cancellation_terms(order: Order) -> tuple[dict[str, Any], ...]:
@@ -193,6 +211,14 @@ def price_per_kwh(connector: Connector, at: datetime, *, tariff: Tariff | None =
     except (NoTariff, TariffFault):
         return None
     return Money(price, tariff.currency)
+
+
+def _schedule(offer: Quote) -> Schedule | None:
+    """The prices of an offer; None where it has none that can be read."""
+    try:
+        return schedule(offer.tariff.get("elements") or ())
+    except TariffFault:
+        return None
 
 
 def _alike(connector: Connector) -> QuerySet[Connector]:

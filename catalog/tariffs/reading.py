@@ -136,6 +136,18 @@ class Schedule:
         return any(ENERGY in element.components for element in self.charging)
 
     @cached_property
+    def by_energy_alone(self) -> bool:
+        """Whether only how much energy flowed decides the price of a session: not when, how fast or how long."""
+        return not (self.timed or self.by_flow or self.durations_s) and all(
+            element.components.keys() <= {ENERGY, FLAT} and not element.reservation for element in self.elements
+        )
+
+    @cached_property
+    def by_standing(self) -> bool:
+        """Whether standing without charging has a price at any time."""
+        return any(PARKING_TIME in element.components for element in self.charging)
+
+    @cached_property
     def clocks(self) -> tuple[time, ...]:
         """The times of day at which a price may change, midnight among them."""
         named = {clock for element in self.elements for clock in (element.start_time, element.end_time) if clock}

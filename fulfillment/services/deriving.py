@@ -7,19 +7,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 
 from catalog.models import Evse
-from catalog.tariffs import PARKING_TIME, NoTariff
+from catalog.tariffs import NoTariff, TariffFault
 from fulfillment import truths
-from fulfillment.models import Reading, Session
-from fulfillment.services.leaving import still_stands
+from fulfillment.models import Session
+from fulfillment.services.leaving import LONGEST_STAY, still_stands
 from fulfillment.services.running import booked_end
-from fulfillment.truths import Curve, Place, Point, Remark, Target
+from fulfillment.services.sampling import Seen, every_value
+from fulfillment.truths import Curve, Place, Remark, Target
 from orders.models import Order, Quote
 from orders.pricing import MeterPoint
-from orders.selectors import bill_price
+from orders.selectors import bill_price, by_energy_alone, by_standing
 
 S = Session.State
 FLOWS = (S.CHARGING, S.PAUSED)
@@ -39,38 +40,48 @@ class Derived:
     remarks: tuple[Remark, ...] = ()
 
 
-def derive(order: Order, session: Session | None, offer: Quote, *, now: datetime) -> Derived:
+def derive(order: Order, session: Session | None, offer: Quote, *, now: datetime, seen: Seen | None = None) -> Derived:
     """What follows from the readings of an order's session; nothing before it has begun. One statement.
 
-    The order comes with its connector and EVSE, `offer` is the quote it was promised under.
+    The order comes with its connector and EVSE, `offer` is the quote it was promised under. No statement where the
+    readings were `seen` before.
     """
     if session is None or session.started_at is None:
         return Derived(truths.curve_of(()), remarks=_broken(order, session, now))
-    curve, meter = _read(session, session.started_at)
-    forecast = _Forecast(order, session, offer, session.started_at, curve, _thin(meter, curve.standing_since))
-    ending = truths.first_ending(forecast.endings(now)) if session.state in FLOWS else None
-    ends_at, ends_by = ending or (None, "")
-    found = (*_remarks(order, session, curve, now), forecast.idle(ends_at, now))
-    return Derived(curve, meter, ends_at, ends_by, tuple(remark for remark in found if remark is not None))
+    seen = every_value(session) if seen is None else seen
+    forecast = _forecast(order, session, offer, seen)
+    ends_at, ends_by = _ending(forecast, now) or (None, "")
+    found = (*_remarks(order, session, seen.curve, now), forecast.idle(ends_at, now))
+    remarks = tuple(remark for remark in found if remark is not None)
+    return Derived(seen.curve, seen.meter, ends_at, ends_by, remarks)
 
 
-def _read(session: Session, started_at: datetime) -> tuple[Curve, tuple[MeterPoint, ...]]:
-    """The session's curve from its begin to its newest reading or its end; the readings as a bill asks for them."""
-    start_wh = session.meter_start_wh
-    if start_wh is None:
-        return truths.curve_of(()), ()
-    rows = list(
-        Reading.objects.filter(session=session, accepted=True)
-        .order_by("at")
-        .values_list("at", "energy_wh", "power_w", "soc_percent", "current_a")
-    )
-    points = [Point(started_at, start_wh)]
-    points += [Point(at, energy_wh, power_w, soc) for at, energy_wh, power_w, soc, _ in rows]
-    ended_at, stop_wh = session.ended_at, session.meter_stop_wh
-    if ended_at is not None and stop_wh is not None and (ended_at > points[-1].at or stop_wh > points[-1].energy_wh):
-        points.append(Point(ended_at, stop_wh, 0))
-    meter = tuple(MeterPoint(at, energy_wh - start_wh, current_a) for at, energy_wh, _, _, current_a in rows)
-    return truths.curve_of(points), meter
+def ends_at(order: Order, session: Session, offer: Quote, seen: Seen, *, now: datetime) -> datetime | None:
+    """When a session will end, as `derive` says it, by readings that were seen before; None where nobody can say."""
+    if session.started_at is None:
+        return None
+    ending = _ending(_forecast(order, session, offer, seen), now)
+    return ending[0] if ending else None
+
+
+def standing_costs_from(order: Order, session: Session | None, offer: Quote, *, now: datetime) -> datetime | None:
+    """From when standing at the charger costs, or will after the expected end; None where it does not, or nobody can
+    say. Looks a day ahead. One statement."""
+    if session is None or session.started_at is None:
+        return None
+    forecast = _forecast(order, session, offer, every_value(session))
+    ending = _ending(forecast, now)
+    return forecast.standing_costs_from(ending[0] if ending else None, now, LONGEST_STAY)
+
+
+def _forecast(order: Order, session: Session, offer: Quote, seen: Seen) -> _Forecast:
+    started_at = session.started_at
+    assert started_at is not None, "nothing is forecast of a session that has not begun"
+    return _Forecast(order, session, offer, started_at, seen, _thin(seen.meter, seen.curve.standing_since))
+
+
+def _ending(forecast: _Forecast, now: datetime) -> tuple[datetime, str] | None:
+    return truths.first_ending(forecast.endings(now)) if forecast.session.state in FLOWS else None
 
 
 def _remarks(order: Order, session: Session, curve: Curve, now: datetime) -> tuple[Remark | None, ...]:
@@ -103,18 +114,20 @@ class _Forecast:
     session: Session
     offer: Quote
     started_at: datetime
-    curve: Curve
+    seen: Seen
     meter: Sequence[MeterPoint]
 
     def endings(self, now: datetime) -> dict[str, datetime]:
-        """When each limit is reached. The energy of an order by money is what the money was promised for."""
+        """When each limit is reached. The energy of an order by money is what the money was promised for: all of it
+        where nothing but energy costs."""
         by_money = self.order.quantity_kind == Order.Quantity.MONEY
+        limits_cost = by_money and not by_energy_alone(self.offer)
         target = Target(
             energy_wh=self.order.energy_wh,
-            paise=self.order.quantity if by_money else None,
+            paise=self.order.quantity if limits_cost else None,
             ends_at=booked_end(self.order, self.session),
         )
-        found = truths.endings(self.curve, target, now=now, cost_at=self._cost_at)
+        found = truths.endings(self.seen.curve, target, now=now, cost_at=self._cost_at, longest_s=self.seen.longest_s)
         if by_money and truths.ENERGY in found:
             energy_at = found.pop(truths.ENERGY)
             found[truths.MONEY] = min(energy_at, found.get(truths.MONEY, energy_at))
@@ -122,19 +135,21 @@ class _Forecast:
 
     def idle(self, ends_at: datetime | None, now: datetime) -> Remark | None:
         """That standing costs, or soon will: during a pause, after the expected end, after the end."""
-        if not self._standing_costs():
+        first_at = self.standing_costs_from(ends_at, now, truths.IDLE_WARNING)
+        return truths.idle(first_at, now) if first_at is not None else None
+
+    def standing_costs_from(self, ends_at: datetime | None, now: datetime, ahead: timedelta) -> datetime | None:
+        """From when standing costs, looked for so far ahead of now, or of the moment at which it begins."""
+        if not by_standing(self.offer):
             return None
         since, cost_at = self._standing(ends_at)
-        if since is None:
-            return None
-        first_at = truths.costs_from(cost_at, since, max(now, since) + truths.IDLE_WARNING)
-        return truths.idle(first_at, now) if first_at is not None else None
+        return truths.costs_from(cost_at, since, max(now, since) + ahead) if since is not None else None
 
     def _standing(self, ends_at: datetime | None) -> tuple[datetime | None, Callable[[datetime], int | None]]:
         """Since when the vehicle stands, or will, and what the session costs if it does so until a moment."""
         energy_wh, ended_at = self.session.energy_wh, self.session.ended_at
         if self.session.state in FLOWS:
-            pause_at = self.curve.standing_since
+            pause_at = self.seen.curve.standing_since
             if pause_at is not None:
                 return pause_at, partial(self._cost_at, energy_wh)
             # Something flows until the end, so that the standing begins there.
@@ -162,13 +177,9 @@ class _Forecast:
                 unplugged_at=unplugged_at,
                 offer=self.offer,
             )
-        except NoTariff:
+        except (NoTariff, TariffFault):
             return None
         return bill.total.paise
-
-    def _standing_costs(self) -> bool:
-        elements = self.offer.tariff.get("elements") or []
-        return any(part.get("type") == PARKING_TIME for element in elements for part in element["price_components"])
 
 
 def _thin(meter: Sequence[MeterPoint], stood_at: datetime | None) -> Sequence[MeterPoint]:

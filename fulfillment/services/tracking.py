@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 from django.db.models import Q
 
-from catalog.tariffs import PARKING_TIME, describe
+from catalog.tariffs import describe
 from core.money import from_paise, total
 from core.qr import qr_svg
 from fulfillment.models import Session
@@ -281,11 +281,6 @@ def _problem(order: Order, session: Session | None, quote: Quote) -> str:
         return "The charger reported a fault. Only what was delivered is billed."
     if session is not None and session.state == S.CHARGING and session.fault:
         return "The charger's meter looks odd. The bill is checked against its final reading."
-    if session is not None and still_stands(session) and _standing_costs(quote):
+    if session is not None and still_stands(session) and order_selectors.by_standing(quote):
         return "Your vehicle still stands at the charger. Standing there costs extra, see the price; please move it."
     return ""
-
-
-def _standing_costs(quote: Quote) -> bool:
-    elements = quote.tariff.get("elements") or []
-    return any(part.get("type") == PARKING_TIME for element in elements for part in element["price_components"])

@@ -4,7 +4,7 @@
 the session, `remarks` what its driver ought to know, `standing` from when standing there costs. Pure.
 """
 
-from fulfillment.truths.curve import Curve, Point, curve_of
+from fulfillment.truths.curve import Curve, Point, curve_of, longest_s
 from fulfillment.truths.ending import ENERGY, FULL, MONEY, TIME, Target, endings, first_ending
 from fulfillment.truths.flow import Flow, flow_of
 from fulfillment.truths.remarks import (
@@ -15,6 +15,7 @@ from fulfillment.truths.remarks import (
     IDLE_SOON,
     PAUSED,
     SILENT,
+    SILENT_AFTER,
     STALE,
     STATION_PAUSED,
     VEHICLE_PAUSED,
@@ -39,6 +40,7 @@ __all__ = [
     "MONEY",
     "PAUSED",
     "SILENT",
+    "SILENT_AFTER",
     "STALE",
     "STATION_PAUSED",
     "TIME",
@@ -57,6 +59,7 @@ __all__ = [
     "fluctuation",
     "fluctuations",
     "idle",
+    "longest_s",
     "pause",
     "silence",
 ]

@@ -59,7 +59,7 @@ class Curve:
     @cached_property
     def longest_s(self) -> float:
         """The longest time between two points that is no gap, s."""
-        return max(SHORTEST_GAP_S, GAP_SPACINGS * self.usual_s)
+        return longest_s(self.usual_s)
 
     @cached_property
     def gaps(self) -> tuple[Span, ...]:
@@ -169,6 +169,11 @@ class Curve:
         if len(rows) <= most:
             return tuple(rows)
         return tuple(row for stretch in _stretches(rows, most // A_BUCKET) for row in _kept(stretch))
+
+
+def longest_s(usual_s: float) -> float:
+    """The longest time between two points that is no gap, s, where they usually come so far apart."""
+    return max(SHORTEST_GAP_S, GAP_SPACINGS * usual_s)
 
 
 def curve_of(points: Iterable[Point]) -> Curve:

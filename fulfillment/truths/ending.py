@@ -27,16 +27,23 @@ class Target:
     ends_at: datetime | None = None
 
 
-def endings(curve: Curve, target: Target, *, now: datetime, cost_at: CostAt | None = None) -> dict[str, datetime]:
+def endings(
+    curve: Curve,
+    target: Target,
+    *,
+    now: datetime,
+    cost_at: CostAt | None = None,
+    longest_s: float | None = None,
+) -> dict[str, datetime]:
     """When each limit will be reached, by its kind, never before `now`; what cannot be told is left out.
 
     Nothing but the time can be told while nothing flows, and after a silence longer than a minute (or than what is a
-    gap at this station). `cost_at` is needed for money.
+    gap at this station: `longest_s`, for a curve of only some of its values). `cost_at` is needed for money.
     """
     found: dict[str, datetime] = {}
     if target.ends_at is not None:
         found[TIME] = max(target.ends_at, now)
-    flow = _heard_flow(curve, now)
+    flow = _heard_flow(curve, longest_s, now)
     if flow is None:
         return found
     moments = {
@@ -55,8 +62,8 @@ def first_ending(found: Mapping[str, datetime]) -> tuple[datetime, str] | None:
     return min(((found[kind], kind) for kind in KINDS if kind in found), key=lambda pair: pair[0], default=None)
 
 
-def _heard_flow(curve: Curve, now: datetime) -> Flow | None:
-    longest = timedelta(seconds=max(SILENT_S, curve.longest_s))
+def _heard_flow(curve: Curve, longest_s: float | None, now: datetime) -> Flow | None:
+    longest = timedelta(seconds=max(SILENT_S, curve.longest_s if longest_s is None else longest_s))
     return flow_of(curve) if curve.points and now - curve.points[-1].at <= longest else None
 
 

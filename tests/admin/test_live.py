@@ -21,7 +21,7 @@ from catalog.models import Connector, Evse, Station
 from catalog.tenancy import Reach
 from fulfillment.models import Card, CardAccount, Outage, Reading, Session, WalkIn
 from fulfillment.services.tracking import snapshot
-from orders.models import Order, ReservationRules
+from orders.models import Order, Quote, ReservationRules
 from support.models import Ticket
 from tests.admin.crowd import crowd
 from tests.admin.tenants import Tenant, make_tenant
@@ -121,11 +121,51 @@ def test_session_says_what_the_drivers_page_says(ours: Tenant, now: datetime) ->
     assert row.running.paise is not None
     assert (row.running.energy_wh, f"{row.running.paise / 100:.2f}") == (page.energy_wh, page.cost)
     assert row.running.ends_at is not None
-    left_s = (row.running.ends_at - now).total_seconds()
-    assert page.minutes_left is not None
-    # The board goes by the newest two readings, the page by the whole line.
-    assert abs(page.minutes_left - left_s / 60) <= 1
+    assert row.running.ends_at.isoformat(timespec="milliseconds") == page.ends_at
     assert (row.station, row.charger) == (ours.station.name, "ourslark-E1")
+
+
+def test_end_of_a_vehicle_that_takes_less_and_less_is_the_pages(ours: Tenant, now: datetime) -> None:
+    order, session, begun = ours.order, ours.session, now - timedelta(minutes=40)
+    first_wh, energy_wh, power_w, rows = session.meter_start_wh or 0, 0.0, 0.0, []
+    Reading.objects.filter(session=session).delete()
+    for number in range(1, 481):
+        power_w = 40_000 * min(1.0, 1 - 0.9 * (energy_wh - 18_000) / 12_000)
+        energy_wh += power_w * 5 / 3600
+        at = begun + timedelta(seconds=5 * number)
+        rows.append(Reading(session=session, at=at, energy_wh=first_wh + int(energy_wh), power_w=int(power_w)))
+    Reading.objects.bulk_create(rows)
+    Order.objects.filter(pk=order.pk).update(energy_wh=27_000, quantity=27_000)
+    Session.objects.filter(pk=session.pk).update(
+        started_at=begun, read_at=now, meter_wh=rows[-1].energy_wh, power_w=rows[-1].power_w, fault=""
+    )
+    (row,) = board(now).rows
+    page = snapshot(order.pk, now)
+    assert (row.running.ends_at, page.ends_by) != (None, "")
+    assert row.running.ends_at is not None
+    told_s = (datetime.fromisoformat(page.ends_at) - now).total_seconds()
+    level_s = (27_000 - energy_wh) * 3600 / power_w
+    assert told_s > 1.1 * level_s, "not as if the newest power stayed"
+    assert (row.running.ends_at - now).total_seconds() == pytest.approx(told_s, rel=0.02)
+
+
+def test_sessions_by_money_and_those_that_stand_say_what_the_page_says(ours: Tenant, now: datetime) -> None:
+    tariff = {"elements": [{"price_components": [{"type": "ENERGY", "price": "12"}, {"type": "TIME", "price": "60"}]}]}
+    session = crowd(ours.operator, stations=1, sessions=1, now=now)[0]
+    Order.objects.filter(pk=session.order_id).update(quantity_kind="money", quantity=30_000)
+    offer = Quote.objects.get(order=session.order_id)
+    Quote.objects.filter(pk=offer.pk).update(tariff=offer.tariff | tariff)
+
+    def both() -> tuple[str, str]:
+        (row,) = (row.running for row in board(now).rows if row.running.title == str(session.order))
+        shown = row.ends_at.isoformat(timespec="milliseconds") if row.ends_at is not None else ""
+        return shown, snapshot(session.order_id, now).ends_at
+
+    shown, told = both()
+    assert shown == told != ""
+    Session.objects.filter(pk=session.pk).update(state="paused", power_w=0)
+    Reading.objects.filter(session=session).update(energy_wh=11_000, power_w=0)
+    assert both() == ("", "")
 
 
 def test_prices_by_time_of_day_are_reckoned_by_the_minute(ours: Tenant, now: datetime) -> None:
@@ -163,8 +203,9 @@ def test_silence_is_said_after_a_minute_and_ends_the_guess(root: User, ours: Ten
     Outage.objects.all().delete()
     heard_at = datetime.now(UTC) - timedelta(seconds=75)
     Session.objects.filter(pk=ours.session.pk).update(
-        read_at=heard_at, asked_at=heard_at, started_at=heard_at - timedelta(minutes=1)
+        read_at=heard_at, asked_at=heard_at, started_at=heard_at - timedelta(seconds=20)
     )
+    Reading.objects.filter(session=ours.session).update(at=heard_at)
     found = board(heard_at + timedelta(seconds=75))
     assert [charger.look for charger in found.silent] == ["silent"]
     assert found.rows[0].running.ends_at is None

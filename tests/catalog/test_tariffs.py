@@ -317,3 +317,26 @@ def test_faulty_elements_are_refused_by_their_place(elements: Any, path: str) ->
     with pytest.raises(TariffFault) as fault:
         schedule(elements)
     assert fault.value.path == path
+
+
+@pytest.mark.parametrize(
+    ("elements", "by_energy_alone", "by_standing"),
+    [
+        ([{"price_components": [{"type": "ENERGY", "price": "18"}, {"type": "FLAT", "price": "20"}]}], True, False),
+        ([{"price_components": [{"type": "ENERGY", "price": "18"}, {"type": "TIME", "price": "6"}]}], False, False),
+        ([{"price_components": [{"type": "ENERGY", "price": "18"}, {"type": "PARKING_TIME", "price": "6"}]}],
+         False, True),
+        ([{"price_components": [{"type": "ENERGY", "price": "18"}], "restrictions": {"max_kwh": 5}},
+          {"price_components": [{"type": "ENERGY", "price": "20"}]}], True, False),
+        *(
+            ([{"price_components": [{"type": "ENERGY", "price": "18"}], "restrictions": limit},
+              {"price_components": [{"type": "ENERGY", "price": "20"}]}], False, False)
+            for limit in ({"start_time": "09:00", "end_time": "16:00"}, {"max_power": 30}, {"max_duration": 600})
+        ),
+        ([{"price_components": [{"type": "FLAT", "price": "9"}], "restrictions": {"reservation": "RESERVATION"}},
+          {"price_components": [{"type": "ENERGY", "price": "20"}]}], False, False),
+    ],
+)  # fmt: skip
+def test_elements_say_what_decides_the_price(elements: Any, *, by_energy_alone: bool, by_standing: bool) -> None:
+    plan = schedule(elements)
+    assert (plan.by_energy_alone, plan.by_standing) == (by_energy_alone, by_standing)
