@@ -3,25 +3,28 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from decimal import Decimal
-from typing import Any
 
 from django.db.models import Exists, F, OuterRef, Q, QuerySet
 
 from catalog.tariffs import PARKING_TIME
+from fulfillment import truths
 from fulfillment.models import Notice, NoticeSettings, Reading, Session
-from fulfillment.services.leaving import LONGEST_STAY, still_stands
+from fulfillment.services.deriving import Derived, derive
+from fulfillment.services.leaving import LONGEST_STAY
 from fulfillment.services.noticing import SILENT, Fact, anybody, note, telling, told_of
-from fulfillment.services.running import booked_end
+from fulfillment.services.sampling import NOTHING, samples
+from fulfillment.truths import Curve, Remark
 from orders.models import Order, Quote
+from orders.selectors import by_standing, offer_quotes
 
 S = Session.State
 K = Notice.Kind
+FLOWS = (S.CHARGING, S.PAUSED)
 EIGHTY_PERCENT = 80
-SILENT_AFTER = timedelta(seconds=60)
-WARNED_BEFORE = timedelta(minutes=10)
+# The sieve looks at orders by money from half of their energy on, and at vehicles that take so little of the power.
+HALF_PERCENT, LATE_SHARE = 50, 4
 ONCE = 0
 
 
@@ -31,18 +34,16 @@ def spot_due(now: datetime) -> int:
         return 0
     sessions = list(_at_work(now))
     known = _known([session.order_id for session in sessions])
-    tariffs = _tariffs([session.order_id for session in sessions if K.IDLE_SOON not in known[session.order_id]])
+    derived = _derived(sessions, known, now)
     rules: dict[int, NoticeSettings] = {}
     count = 0
     for session in sessions:
         order, seen = session.order, known[session.order_id]
         facts = [
             fact
-            for fact in moments(session, order, tariffs.get(order.pk, {}), now)
+            for fact in moments(session, order, derived.get(session.pk), now)
             if fact.kind not in seen and not (fact.cause == SILENT and _speaks(session))
         ]
-        if K.EIGHTY not in seen and _battery_passed(session):
-            facts.append(Fact(K.EIGHTY, ONCE, now))
         if K.INTERRUPTED in seen:
             facts += _heard_again(session, now)
         if facts:
@@ -52,17 +53,19 @@ def spot_due(now: datetime) -> int:
     return count
 
 
-def moments(session: Session, order: Order, tariff: Mapping[str, Any], now: datetime) -> list[Fact]:
-    """What is true now of a session at work that its driver should hear, without a look into the tables."""
+def moments(session: Session, order: Order, derived: Derived | None, now: datetime) -> list[Fact]:
+    """What is true now of a session at work that its driver should hear, without a look into the tables.
+
+    Without what follows from its readings, only its silence. Standing in a pause is told as the interruption it is.
+    """
     found: list[Fact] = []
-    if session.state in {S.CHARGING, S.PAUSED}:
-        if _share(session, order, now) >= EIGHTY_PERCENT:
-            found.append(Fact(K.EIGHTY, ONCE, now))
-        heard_at = heard(session)
-        if heard_at is not None and now - heard_at > SILENT_AFTER:
-            found.append(Fact(K.INTERRUPTED, int(heard_at.timestamp()), now, SILENT))
-    costs_at = idle_costs_at(session, order, tariff, now)
-    if costs_at is not None and costs_at - now <= WARNED_BEFORE:
+    flows = session.state in FLOWS
+    if flows and derived is not None and _eighty(session, order, derived.curve, now):
+        found.append(Fact(K.EIGHTY, ONCE, now))
+    silence = _silence(session, now) if flows else None
+    if silence is not None:
+        found.append(Fact(K.INTERRUPTED, int(silence.since.timestamp()), now, SILENT))
+    if derived is not None and _stands_soon(derived, flows=flows):
         found.append(Fact(K.IDLE_SOON, ONCE, now))
     return found
 
@@ -72,68 +75,77 @@ def heard(session: Session) -> datetime | None:
     return session.read_at or session.started_at
 
 
-def idle_costs_at(session: Session, order: Order, tariff: Mapping[str, Any], now: datetime) -> datetime | None:
-    """From when standing at the charger costs; None where it costs nothing, or nobody can tell."""
-    graces = [
-        int(part.get("grace") or 0)
-        for element in tariff.get("elements") or []
-        for part in element["price_components"]
-        if part.get("type") == PARKING_TIME and Decimal(str(part.get("price") or 0)) > 0
-    ]
-    if not graces:
-        return None
-    if session.state == S.ENDED:
-        ends_at = session.ended_at if still_stands(session) else None
-    else:
-        ends_at = _ends_at(session, order, now)
-    return None if ends_at is None else ends_at + timedelta(seconds=min(graces))
+def _derived(sessions: Sequence[Session], known: Mapping[int, set[str]], now: datetime) -> dict[int, Derived]:
+    """What follows from the readings of the sessions of which not all was told yet. Two statements, however many."""
+    offers = offer_quotes(session.order_id for session in sessions)
+    asked = []
+    for session in sessions:
+        told, offer = known[session.order_id], offers.get(session.order_id)
+        open_idle = offer is not None and K.IDLE_SOON not in told and by_standing(offer)
+        if offer is not None and (open_idle or (K.EIGHTY not in told and session.state in FLOWS)):
+            asked.append(session)
+    seen = samples(asked)
+    return {
+        session.pk: derive(
+            session.order, session, offers[session.order_id], now=now, seen=seen.get(session.pk, NOTHING)
+        )
+        for session in asked
+    }
 
 
-def _share(session: Session, order: Order, now: datetime) -> int:
-    """How much of what was ordered is reached, percent."""
-    shares = [session.energy_wh * 100 // order.energy_wh if order.energy_wh else 0]
-    if order.quantity_kind == Order.Quantity.TIME and session.started_at is not None:
-        shares.append(int((now - session.started_at).total_seconds() * 100 / order.quantity))
-    return max(shares)
+def _eighty(session: Session, order: Order, curve: Curve, now: datetime) -> bool:
+    """Whether 80 % are reached: of the energy or the time ordered, or of a battery that came from below."""
+    if order.energy_wh and curve.reached(order.energy_wh * EIGHTY_PERCENT / 100) is not None:
+        return True
+    begun_at = session.started_at if order.quantity_kind == Order.Quantity.TIME else None
+    if begun_at is not None and (now - begun_at).total_seconds() * 100 >= order.quantity * EIGHTY_PERCENT:
+        return True
+    charged_at = curve.charged_to(EIGHTY_PERCENT)
+    told = [point for point in curve.points if point.soc_percent is not None]
+    return charged_at is not None and told[0].at < charged_at
 
 
-def _ends_at(session: Session, order: Order, now: datetime) -> datetime | None:
-    """When the charging ends at its present power, or when its time is over."""
-    reached, heard_at = None, heard(session)
-    if session.state == S.CHARGING and session.power_w and heard_at is not None:
-        left_wh = max(0, order.energy_wh - session.energy_wh)
-        reached = max(now, heard_at + timedelta(hours=left_wh / session.power_w))
-    return min((at for at in (booked_end(order, session), reached) if at is not None), default=None)
+def _stands_soon(derived: Derived, *, flows: bool) -> bool:
+    warned = any(remark.code in {truths.IDLE_SOON, truths.IDLE_NOW} for remark in derived.remarks)
+    return warned and not (flows and derived.curve.standing_since)
+
+
+def _silence(session: Session, now: datetime) -> Remark | None:
+    heard_at = heard(session)
+    remark = truths.silence(heard_at, now) if heard_at is not None else None
+    return remark if remark is not None and remark.code == truths.SILENT else None
 
 
 def _at_work(now: datetime) -> QuerySet[Session]:
     """The sessions that may have something to tell, of operators who tell; most that charge have nothing."""
-    below = Reading.objects.filter(session=OuterRef("pk"), accepted=True, soc_percent__lt=EIGHTY_PERCENT)
     stood = Q(state=S.ENDED, standing_at__isnull=False, left_at__isnull=True, ended_at__gt=now - LONGEST_STAY)
-    running = Q(state__in=[S.CHARGING, S.PAUSED])
-    rows = Session.objects.filter(running | stood, telling("order__operator")).select_related("order")
+    running = Q(state__in=FLOWS)
+    rows = Session.objects.filter(running | stood, telling("order__operator")).select_related("order__connector__evse")
     got_wh = F("meter_wh") - F("meter_start_wh")
     measured = rows.annotate(got=got_wh * 100, left=(F("order__energy_wh") - got_wh) * 60)
-    return measured.filter(_worth_a_look(now)).annotate(was_below=Exists(below)).order_by("order_id")
+    return measured.filter(_worth_a_look(now)).order_by("order_id")
 
 
 def _worth_a_look(now: datetime) -> Q:
-    """Near the target or the end, standing, not heard, or heard again: a coarse sieve for `moments`."""
+    """Near the target or the end, standing, not heard, or heard again: a coarse sieve for `moments`.
+
+    Where standing costs also those that may end long before their energy: by money, or full without saying so.
+    """
     told = Notice.objects.filter(order=OuterRef("order"), kind=K.INTERRUPTED, cause=SILENT, state=Notice.State.SENT)
-    soon_min = WARNED_BEFORE // timedelta(minutes=1)
+    soon_min = truths.IDLE_WARNING // timedelta(minutes=1)
     near = Q(got__gte=F("order__energy_wh") * EIGHTY_PERCENT) | Q(left__lte=F("power_w") * soon_min)
-    timed = Q(order__quantity_kind=Order.Quantity.TIME) | Q(order__ends_at__lte=now + WARNED_BEFORE)
-    quiet = Q(read_at__isnull=True) | Q(read_at__lt=now - SILENT_AFTER)
-    return near | timed | quiet | Q(soc_percent__gte=EIGHTY_PERCENT) | Q(state=S.ENDED) | Q(Exists(told))
+    timed = Q(order__quantity_kind=Order.Quantity.TIME) | Q(order__ends_at__lte=now + truths.IDLE_WARNING)
+    quiet = Q(read_at__isnull=True) | Q(read_at__lt=now - truths.SILENT_AFTER)
+    by_money = Q(order__quantity_kind=Order.Quantity.MONEY, got__gte=F("order__energy_wh") * HALF_PERCENT)
+    nearly_full = Q(soc_percent__isnull=True, power_w__lte=F("order__connector__max_power_w") / LATE_SHARE)
+    early = (by_money | nearly_full) & Q(Exists(_standing_costs()))
+    return near | timed | quiet | early | Q(soc_percent__gte=EIGHTY_PERCENT) | Q(state=S.ENDED) | Q(Exists(told))
 
 
-def _battery_passed(session: Session) -> bool:
-    """Whether the battery came to 80 % while it charged here: one that began above it has nothing new to tell."""
-    return (
-        session.state in {S.CHARGING, S.PAUSED}
-        and (session.soc_percent or 0) >= EIGHTY_PERCENT
-        and bool(getattr(session, "was_below", False))
-    )
+def _standing_costs() -> QuerySet[Quote]:
+    parking = [{"price_components": [{"type": PARKING_TIME}]}]
+    offers = Quote.objects.filter(order=OuterRef("order"), kind=Quote.Kind.OFFER)
+    return offers.filter(tariff__elements__contains=parking)
 
 
 def _speaks(session: Session) -> bool:
@@ -157,14 +169,9 @@ def _heard_again(session: Session, now: datetime) -> list[Fact]:
     heard_at = heard(session)
     if newest is None or heard_at is None or int(heard_at.timestamp()) <= newest:
         return []
-    if now - heard_at > SILENT_AFTER and not _speaks(session):
+    if _silence(session, now) is not None and not _speaks(session):
         return [Fact(K.INTERRUPTED, int(heard_at.timestamp()), now, SILENT)]
     return [Fact(K.RESUMED, newest, now, SILENT)] if session.state == S.CHARGING else []
-
-
-def _tariffs(order_ids: list[int]) -> dict[int, Mapping[str, Any]]:
-    rows = Quote.objects.filter(order__in=order_ids, current=True)
-    return dict(rows.values_list("order_id", "tariff"))
 
 
 def silent_since(place: int) -> datetime:

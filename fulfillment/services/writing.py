@@ -13,14 +13,16 @@ from django.utils.crypto import salted_hmac
 from fulfillment.models import Notice, NoticeSettings, Session, TrackLink
 from fulfillment.notices import WAYS, Parcel
 from fulfillment.notices.letters import ABOUT_MONEY, Facts, written
+from fulfillment.services.deriving import standing_costs_from
 from fulfillment.services.links import open_link
 from fulfillment.services.noticing import DONE, FAILED, SILENT
-from fulfillment.services.spotting import heard, idle_costs_at, silent_since
+from fulfillment.services.spotting import heard, silent_since
 from fulfillment.services.tracking import Snapshot, snapshot
 from fulfillment.services.unsubscribing import off_token, wants_none
 from orders.filing import papers_of
-from orders.models import Invoice, Order, Quote, Refund
+from orders.models import Invoice, Order, Refund
 from orders.papers.labels import LANGUAGES
+from orders.selectors import offer_quote
 
 K = Notice.Kind
 S = Session.State
@@ -140,10 +142,7 @@ def _resumed_for_nothing(notice: Notice, session: Session | None) -> str:
 
 
 def _costs_at(order: Order, session: Session | None, now: datetime) -> datetime | None:
-    if session is None:
-        return None
-    tariff = Quote.objects.filter(order=order, current=True).values_list("tariff", flat=True).first()
-    return idle_costs_at(session, order, tariff or {}, now)
+    return standing_costs_from(order, session, offer_quote(order), now=now)
 
 
 def _refund(notice: Notice) -> Refund:

@@ -116,9 +116,9 @@ def test_silence_names_the_moment_since(supplier: FakeSupplier, post: MailServer
 def test_standing_is_told_until_it_costs_nothing_any_more(supplier: FakeSupplier, post: MailServer) -> None:
     order, session = charging(GRACE)
     end(session, now=later(100))
-    Session.objects.filter(pk=session.pk).update(standing_at=later(110))
-    look(later(400))
-    send(later(400))
+    Session.objects.filter(pk=session.pk).update(standing_at=later(110), provisional=False)
+    look(later(401))
+    send(later(401))
     text = next(taken.text for taken in post.taken if "move your vehicle" in taken.text)
     assert "from about 1 February 2026, 10:16 on" in text
     Notice.objects.filter(order=order, kind="idle-soon").update(state="due", next_at=later(1001), sent_at=None)

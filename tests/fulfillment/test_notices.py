@@ -14,9 +14,12 @@ from fulfillment import services as fulfillment
 from fulfillment.drivers.base import Ack
 from fulfillment.models import Notice, Session
 from fulfillment.services import running
+from fulfillment.services.deriving import standing_costs_from
 from fulfillment.services.noticing import Fact, _Looked, catch_up, hear, note, told_of
 from fulfillment.services.sessions import lock_session
+from fulfillment.services.tracking import snapshot
 from orders.models import Order
+from orders.selectors import offer_quote
 from orders.services import ask_refund, cancel_order, finish_refund
 from tests.factories.fulfillment import charging_session, later, run_steps, starting_session, waiting_session
 from tests.factories.orders import NOW, connector_on_sale
@@ -227,15 +230,56 @@ def test_default_has_the_quiet_hours_of_the_platform(supplier: FakeSupplier, set
 
 @pytest.mark.parametrize(
     ("elements", "left_wh", "told"),
-    [(PARKING, 4_900, True), (PARKING, 5_100, False), (GRACE, 100, False), (None, 100, False)],
+    [(PARKING, 4_600, True), (PARKING, 4_900, False), (GRACE, 100, False), (None, 100, False)],
 )
 def test_standing_is_warned_of_ten_minutes_before_it_costs(
     supplier: FakeSupplier, elements: Any, left_wh: int, *, told: bool
 ) -> None:
     order, session = charging(elements)
+    # 10 kWh less what is left in 600 s: the bill counts standing from a minute on, back to its begin.
     read(session, order.energy_wh - left_wh, later(600), power_w=30_000)
     look(later(600))
     assert ("idle-soon" in noted(order)) is told
+
+
+def test_vehicle_that_takes_less_and_less_is_warned_when_its_page_says_so(supplier: FakeSupplier) -> None:
+    order, session = charging(PARKING)
+    at, energy_wh = NOW, 0.0
+    while energy_wh < 8_000:
+        power_w = 30_000 * min(1.0, 1 - 0.7 * (energy_wh - 4_000) / 6_000)
+        at, energy_wh = at + timedelta(seconds=5), energy_wh + power_w * 5 / 3600
+        read(session, int(energy_wh), at, power_w=int(power_w))
+    assert (order.energy_wh - energy_wh) * 3600 / power_w < 600, "near the end, did it go on so"
+    assert [remark for remark in snapshot(order.pk, at).notices if remark.code == "idle-soon"] == []
+    look(at)
+    assert "idle-soon" not in noted(order)
+    while "idle-soon" not in noted(order):
+        assert (at - NOW).total_seconds() < 3_600
+        power_w = 30_000 * max(0.3, 1 - 0.7 * (energy_wh - 4_000) / 6_000)
+        at, energy_wh = at + timedelta(seconds=30), energy_wh + power_w * 30 / 3600
+        read(session, int(energy_wh), at, power_w=int(power_w))
+        look(at)
+    assert "idle-soon" in [remark.code for remark in snapshot(order.pk, at).notices]
+
+
+def test_standing_in_a_pause_is_told_as_the_interruption_it_is(supplier: FakeSupplier) -> None:
+    order, session = charging(PARKING)
+    for seconds, energy_wh in ((300, 2_500), (600, 2_500)):
+        read(session, energy_wh, later(seconds), power_w=0)
+    look(later(620))
+    assert "idle-now" in [remark.code for remark in snapshot(order.pk, later(620)).notices]
+    assert "idle-soon" not in noted(order)
+
+
+def test_stay_that_is_not_near_yet_still_names_its_moment(supplier: FakeSupplier) -> None:
+    order, session = charging(GRACE)
+    read(session, 5_000, later(600), power_w=30_000)
+    offer = offer_quote(order)
+    costs_at = standing_costs_from(order, session, offer, now=later(600))
+    assert costs_at is not None
+    # 600 s more for the rest, 900 s of grace.
+    assert (costs_at - later(2_100)).total_seconds() == pytest.approx(0, abs=2)
+    assert standing_costs_from(order, None, offer, now=NOW) is None
 
 
 def test_standing_after_the_end_is_warned_of_before_its_grace_is_over(supplier: FakeSupplier) -> None:
@@ -244,9 +288,12 @@ def test_standing_after_the_end_is_warned_of_before_its_grace_is_over(supplier: 
     look(later(500))
     assert "idle-soon" not in noted(order)
     Session.objects.filter(pk=session.pk).update(standing_at=later(110))
-    look(later(399))
-    assert "idle-soon" not in noted(order)
+    look(later(401))
+    assert "idle-soon" not in noted(order), "nobody is billed for standing after a provisional end"
+    Session.objects.filter(pk=session.pk).update(provisional=False)
     look(later(400))
+    assert "idle-soon" not in noted(order)
+    look(later(401))
     assert "idle-soon" in noted(order)
 
 
@@ -267,7 +314,7 @@ def test_looking_costs_the_same_however_many_orders_changed(
     for _ in range(4):
         charging_session(connector_on_sale(station=connector.evse.station), now=NOW)
     Notice.objects.all().delete()
-    with django_assert_max_num_queries(12):
+    with django_assert_max_num_queries(13):
         look(later(1))
     assert Notice.objects.count() == 5
 
