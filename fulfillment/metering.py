@@ -1,4 +1,4 @@
-"""Is this meter reading believable, and when will the wanted energy be reached? Pure."""
+"""Is this meter reading believable, and when is the station to be asked whether the wanted energy is there? Pure."""
 
 from __future__ import annotations
 
@@ -54,9 +54,9 @@ def refusal(new: Register, last: Register | None, limits: Limits, *, now: dateti
     return ""
 
 
-def reached_at(last: Register, before: Register | None, *, target_wh: int) -> datetime | None:
-    """When the register will show `target_wh` if the flow between the two readings goes on; None where unknown."""
-    if before is None or last.at <= before.at or last.energy_wh <= before.energy_wh:
+def reached_at(last: Register, before: Register, *, target_wh: int) -> datetime | None:
+    """When the register shows `target_wh` if the flow between two readings goes on; None where it cannot be told."""
+    if last.at <= before.at or last.energy_wh <= before.energy_wh:
         return None
     rate_wh_s = (last.energy_wh - before.energy_wh) / (last.at - before.at).total_seconds()
     return last.at + timedelta(seconds=max(0.0, (target_wh - last.energy_wh) / rate_wh_s))

@@ -106,19 +106,29 @@ class Stand:
         """When the station is to be asked next; what is planned stays where it is near enough to what is wanted."""
         if self.state not in FLOWING or self.newest is None:
             return self.next_at
-        target_at = None
+        begun_at = self.started_at or self.newest.at
+        registers = []
         if self.last is not None and self.meter_start_wh is not None:
-            first = Register(self.started_at or self.newest.at, self.meter_start_wh)
-            target_wh = self.meter_start_wh + self.order_wh
-            target_at = metering.reached_at(self.last, self.before or first, target_wh=target_wh)
-        wanted = when_again(max(self.started_at or self.newest.at, self.newest.at), self.ends_at, target_at, now=now)
+            registers = [self.before or Register(begun_at, self.meter_start_wh), self.last]
+        heard_at = max(begun_at, self.newest.at)
+        wanted = next_look(
+            heard_at, registers, self.order_wh + (self.meter_start_wh or 0), ends_at=self.ends_at, now=now
+        )
         planned = self.next_at
         return planned if planned is not None and now + NEAR <= planned <= wanted else wanted
 
 
-def when_again(heard_at: datetime, ends_at: datetime | None, target_at: datetime | None, *, now: datetime) -> datetime:
-    """When a station last heard at `heard_at` is asked: after 20 s of silence, at the end, or at the target."""
+def next_look(
+    heard_at: datetime, newest: Sequence[Register], target_wh: int, *, ends_at: datetime | None, now: datetime
+) -> datetime:
+    """When a station last heard at `heard_at` is asked: after 20 s of silence, at `ends_at`, or at its target.
+
+    The plan of a poll and no estimate: nobody is told of it, and it is made anew with every value. So the two `newest`
+    registers are enough, which costs nothing where values come by the thousand. When a session ends as drivers and
+    operators are told, `fulfillment.truths` says.
+    """
     moments = [max(min(heard_at, now), now - CLOCK_SLACK) + timedelta(seconds=states.SILENT_AFTER_S)]
+    target_at = metering.reached_at(newest[-1], newest[-2], target_wh=target_wh) if len(newest) > 1 else None
     moments += [moment for moment in (ends_at, target_at) if moment is not None]
     return max(min(moments), now + SOONEST)
 

@@ -9,14 +9,14 @@ from django.conf import settings
 from catalog import services as catalog
 from catalog.models import Evse
 from core.nudges import nudge_on_commit
-from fulfillment import metering, states
+from fulfillment import states
 from fulfillment.drivers.base import Ack
 from fulfillment.metering import Limits, Register
 from fulfillment.models import Reading, Session, WalkIn
 from fulfillment.selectors import meter_points
 from fulfillment.services.instances import RELEASE, STOP, ask, call_off
 from fulfillment.services.noticing import hear
-from fulfillment.telemetry import CLOCK_SLACK, when_again
+from fulfillment.telemetry import CLOCK_SLACK, next_look
 from orders import services as orders
 from orders.models import Order
 
@@ -169,7 +169,8 @@ def target_reached(order: Order, session: Session, *, now: datetime) -> str:
 def look_again_at(order: Order, session: Session, *, now: datetime) -> datetime:
     """When to ask the station again: after 20 s of silence, when the time is over or the target should be reached."""
     heard_at = max(part for part in (session.started_at, session.read_at) if part is not None)
-    return when_again(heard_at, booked_end(order, session), reached_at(order, session), now=now)
+    target_wh = order.energy_wh + (session.meter_start_wh or 0)
+    return next_look(heard_at, _newest_registers(session), target_wh, ends_at=booked_end(order, session), now=now)
 
 
 def final_registers(session: Session | WalkIn, ack: Ack | None) -> tuple[int, int, str]:
@@ -225,19 +226,13 @@ def booked_end(order: Order, session: Session) -> datetime | None:
     return min(moments, default=None)
 
 
-def reached_at(order: Order, session: Session) -> datetime | None:
-    if session.meter_start_wh is None:
-        return None
-    newest = list(
-        Reading.objects.filter(session=session, accepted=True).order_by("-at").values_list("at", "energy_wh")[:2]
-    )
-    if not newest:
-        return None
-    last = Register(*newest[0])
-    before = (
-        Register(*newest[1]) if len(newest) > 1 else Register(session.started_at or last.at, session.meter_start_wh)
-    )
-    return metering.reached_at(last, before, target_wh=session.meter_start_wh + order.energy_wh)
+def _newest_registers(session: Session) -> list[Register]:
+    """The two newest believed registers, the one at the begin among them; none before that is known."""
+    if session.meter_start_wh is None or session.started_at is None:
+        return []
+    rows = Reading.objects.filter(session=session, accepted=True).order_by("-at").values_list("at", "energy_wh")[:2]
+    newest = [Register(*row) for row in reversed(rows)]
+    return newest if len(newest) > 1 else [Register(session.started_at, session.meter_start_wh), *newest]
 
 
 def _pause_or_resume(order: Order, session: Session, *, now: datetime) -> None:

@@ -66,5 +66,4 @@ def test_target_is_reached_when_the_flow_goes_on() -> None:
     last = Register(NOW, 100_500)
     assert reached_at(last, LAST, target_wh=101_000) == NOW + timedelta(seconds=60)
     assert reached_at(last, LAST, target_wh=100_000) == NOW
-    assert reached_at(last, None, target_wh=101_000) is None
     assert reached_at(LAST, LAST, target_wh=101_000) is None

@@ -9,7 +9,7 @@ import pytest
 
 from fulfillment.drivers.base import MeterValue
 from fulfillment.metering import DUPLICATE, Limits
-from fulfillment.telemetry import Stand, spare, when_again
+from fulfillment.telemetry import Stand, next_look, spare
 from tests.factories.orders import NOW
 
 LIMITS = Limits(power_w=30_000)
@@ -117,7 +117,7 @@ def test_station_is_asked_when_the_target_should_be_reached() -> None:
 
 
 def test_look_is_never_at_once() -> None:
-    assert when_again(NOW, NOW, None, now=NOW) == NOW + timedelta(milliseconds=250)
+    assert next_look(NOW, [], 0, ends_at=NOW, now=NOW) == NOW + timedelta(milliseconds=250)
 
 
 def test_of_what_is_shed_first_last_changes_and_one_a_minute_stay() -> None:
