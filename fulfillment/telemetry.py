@@ -33,7 +33,11 @@ class Kept(NamedTuple):
 
 @dataclass(slots=True)
 class Stand:
-    """Where one session stands while a batch is judged; Wh of the register, W, and what its order is to end at."""
+    """Where one session stands while a batch is judged; Wh of the register, W, and what its order is to end at.
+
+    `money_look_at` is when its cost is to be reckoned anew, None where no money limits it; `spent_at` is when the money
+    should be used up, as far as that is known.
+    """
 
     session_id: int
     order_id: int
@@ -47,6 +51,8 @@ class Stand:
     order_wh: int
     ends_at: datetime | None
     limits: Limits
+    money_look_at: datetime | None = None
+    spent_at: datetime | None = None
     current_a: Decimal | None = None
     voltage_v: Decimal | None = None
     soc_percent: int | None = None
@@ -93,7 +99,7 @@ class Stand:
         """
         if self.state not in FLOWING:
             return False
-        if self.ends_at is not None and now >= self.ends_at:
+        if any(moment is not None and now >= moment for moment in (self.ends_at, self.money_look_at)):
             return True
         if self.meter_wh is not None and self.meter_wh - (self.meter_start_wh or 0) >= self.order_wh:
             return True
@@ -111,9 +117,9 @@ class Stand:
         if self.last is not None and self.meter_start_wh is not None:
             registers = [self.before or Register(begun_at, self.meter_start_wh), self.last]
         heard_at = max(begun_at, self.newest.at)
-        wanted = next_look(
-            heard_at, registers, self.order_wh + (self.meter_start_wh or 0), ends_at=self.ends_at, now=now
-        )
+        target_wh = self.order_wh + (self.meter_start_wh or 0)
+        ends_at = min((at for at in (self.ends_at, self.spent_at) if at is not None), default=None)
+        wanted = next_look(heard_at, registers, target_wh, ends_at=ends_at, now=now)
         planned = self.next_at
         return planned if planned is not None and now + NEAR <= planned <= wanted else wanted
 

@@ -11,22 +11,20 @@ from datetime import datetime, timedelta
 from functools import partial
 
 from catalog.models import Evse
-from catalog.tariffs import NoTariff, TariffFault
 from fulfillment import truths
 from fulfillment.models import Session
 from fulfillment.services.leaving import LONGEST_STAY, still_stands
 from fulfillment.services.running import booked_end
 from fulfillment.services.sampling import Seen, every_value
+from fulfillment.services.spending import limit_paise, price_paise, thin
 from fulfillment.truths import Curve, Place, Remark, Target
 from orders.models import Order, Quote
 from orders.pricing import MeterPoint
-from orders.selectors import bill_price, by_energy_alone, by_standing
+from orders.selectors import by_standing
 
 S = Session.State
 FLOWS = (S.CHARGING, S.PAUSED)
 BEGUN = (*FLOWS, S.ENDING)
-# What a forecast of the cost is worked out by: so many of the readings, evenly taken.
-FORECAST_POINTS = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +75,7 @@ def standing_costs_from(order: Order, session: Session | None, offer: Quote, *, 
 def _forecast(order: Order, session: Session, offer: Quote, seen: Seen) -> _Forecast:
     started_at = session.started_at
     assert started_at is not None, "nothing is forecast of a session that has not begun"
-    return _Forecast(order, session, offer, started_at, seen, _thin(seen.meter, seen.curve.standing_since))
+    return _Forecast(order, session, offer, started_at, seen, thin(seen.meter, seen.curve.standing_since))
 
 
 def _ending(forecast: _Forecast, now: datetime) -> tuple[datetime, str] | None:
@@ -121,10 +119,9 @@ class _Forecast:
         """When each limit is reached. The energy of an order by money is what the money was promised for: all of it
         where nothing but energy costs."""
         by_money = self.order.quantity_kind == Order.Quantity.MONEY
-        limits_cost = by_money and not by_energy_alone(self.offer)
         target = Target(
             energy_wh=self.order.energy_wh,
-            paise=self.order.quantity if limits_cost else None,
+            paise=limit_paise(self.order, self.offer),
             ends_at=booked_end(self.order, self.session),
         )
         found = truths.endings(self.seen.curve, target, now=now, cost_at=self._cost_at, longest_s=self.seen.longest_s)
@@ -167,23 +164,12 @@ class _Forecast:
         return self._paise(energy_wh, ended_at, at)
 
     def _paise(self, energy_wh: int, ended_at: datetime, unplugged_at: datetime | None) -> int | None:
-        try:
-            bill = bill_price(
-                self.order,
-                energy_wh=energy_wh,
-                started_at=self.started_at,
-                ended_at=max(ended_at, self.started_at),
-                readings=self.meter,
-                unplugged_at=unplugged_at,
-                offer=self.offer,
-            )
-        except (NoTariff, TariffFault):
-            return None
-        return bill.total.paise
-
-
-def _thin(meter: Sequence[MeterPoint], stood_at: datetime | None) -> Sequence[MeterPoint]:
-    """Some of the readings, evenly taken, the newest among them and the one at which a lasting pause began."""
-    step = -(-len(meter) // FORECAST_POINTS) or 1
-    last = len(meter) - 1
-    return [point for place, point in enumerate(meter) if (last - place) % step == 0 or point.at == stood_at]
+        return price_paise(
+            self.order,
+            self.session,
+            self.offer,
+            self.meter,
+            energy_wh=energy_wh,
+            ended_at=ended_at,
+            unplugged_at=unplugged_at,
+        )

@@ -28,6 +28,7 @@ from fulfillment.services.events import store_events
 from fulfillment.services.keeping import LONGEST_REASON
 from fulfillment.services.running import follow
 from fulfillment.services.sessions import lock_session
+from fulfillment.services.spending import look_at
 from fulfillment.services.walk_in_readings import record_walk_in_readings
 from fulfillment.telemetry import Kept, Stand
 from orders.models import Order
@@ -70,6 +71,18 @@ WHERE s.id = g.id
 """
 
 Place = tuple[str, str, int]
+MOST_RECKONED = 50_000
+
+
+class _Money(NamedTuple):
+    """When to reckon anew what a session costs, and when its money should be used up; None where no money limits it."""
+
+    look_at: datetime | None
+    spent_at: datetime | None
+
+
+# By session; only of this process, which reckons anew what it does not know.
+_reckoned: dict[int, _Money] = {}
 
 
 class Told(NamedTuple):
@@ -147,6 +160,8 @@ def _stand(
     speed: float, kind: str, quantity: int, power_w: int | None, started_at: datetime | None, *rest: Any
 ) -> Stand:
     session_id, order_id, state, read_at, meter_start_wh, meter_wh, flowing_w, next_at, order_wh, ends_at = rest
+    # What this process has not reckoned yet is reckoned with the first value.
+    money = _reckoned.get(session_id, _Money(started_at, None)) if kind == Order.Quantity.MONEY else _Money(None, None)
     if kind == Order.Quantity.TIME and started_at is not None:
         over_at = started_at + timedelta(seconds=quantity)
         ends_at = over_at if ends_at is None else min(ends_at, over_at)
@@ -163,6 +178,8 @@ def _stand(
         order_wh=order_wh,
         ends_at=ends_at,
         limits=Limits(power_w or 0, speed),
+        money_look_at=money.look_at,
+        spent_at=money.spent_at,
     )
 
 
@@ -284,13 +301,24 @@ def _change(order_id: int, now: datetime) -> None:
         with transaction.atomic():
             _be_patient()
             order, session = lock_session(order_id)
-            follow(order, session, now=now)
+            spent_at = follow(order, session, now=now)
+            _remember(order, session, spent_at, now)
     except OperationalError as err:
         if not _is_lock(err):
             raise
         log.warning("a session is held by somebody else; it follows its meter later", extra={"order": order_id})
     except Exception:
         log.exception("a session could not follow its meter", extra={"order": order_id})
+
+
+def _remember(order: Order, session: Session, spent_at: datetime | None, now: datetime) -> None:
+    """Note when a session by money is to be reckoned anew: never where no money limits it."""
+    if order.quantity_kind == Order.Quantity.MONEY and session.state in {S.CHARGING, S.PAUSED}:
+        if len(_reckoned) >= MOST_RECKONED:
+            _reckoned.clear()
+        _reckoned[session.pk] = _Money(look_at(spent_at, now) if spent_at is not None else None, spent_at)
+    else:
+        _reckoned.pop(session.pk, None)
 
 
 def _be_patient() -> None:

@@ -16,6 +16,7 @@ from fulfillment.models import Reading, Session, WalkIn
 from fulfillment.selectors import meter_points
 from fulfillment.services.instances import RELEASE, STOP, ask, call_off
 from fulfillment.services.noticing import hear
+from fulfillment.services.spending import used_up_at
 from fulfillment.telemetry import CLOCK_SLACK, next_look
 from orders import services as orders
 from orders.models import Order
@@ -36,7 +37,7 @@ def begin(order: Order, session: Session, ack: Ack, *, now: datetime) -> None:
     session.power_w = ack.power_w or 0
     session.soc_percent = ack.soc_percent
     session.attempts, session.progress_at = 0, now
-    session.next_at = look_again_at(order, session, now=now)
+    session.next_at = look_again_at(order, session, spent_at=None, now=now)
     orders.mark_started(order.pk, now=now, actor=STATION, data={"session": session.remote_id})
     hear(order, now=now)
     show_evse(session, Evse.Status.CHARGING, now)
@@ -141,36 +142,44 @@ def add_fault(session: Session | WalkIn, text: str) -> None:
     session.fault = "; ".join(part for part in (session.fault, text) if part)[:2000]
 
 
-def follow(order: Order, session: Session, *, now: datetime) -> None:
-    """After news of a charging session: pause or resume it, end it at its target, or say when to look again. Saves."""
+def follow(order: Order, session: Session, *, now: datetime) -> datetime | None:
+    """After news of a charging session: pause or resume it, end it at its target, or say when to look again. Saves.
+
+    Returns when its money will be used up; None where it ended, or no money limits it.
+    """
     if session.state not in {S.CHARGING, S.PAUSED}:
         session.save()
-        return
-    reason = target_reached(order, session, now=now)
+        return None
+    spent_at = used_up_at(order, session, now=now)
+    reason = target_reached(order, session, spent_at=spent_at, now=now)
     if reason:
         begin_stop(order, session, now=now, reason=reason)
-        return
+        return None
     _pause_or_resume(order, session, now=now)
-    session.next_at = look_again_at(order, session, now=now)
+    session.next_at = look_again_at(order, session, spent_at=spent_at, now=now)
     session.updated_at = now
     session.save()
+    return spent_at
 
 
-def target_reached(order: Order, session: Session, *, now: datetime) -> str:
-    """Why a charging session is to end now, in words; empty where it goes on."""
+def target_reached(order: Order, session: Session, *, spent_at: datetime | None, now: datetime) -> str:
+    """Why a charging session is to end now, in words; empty where it goes on. `spent_at`: when its money is used up."""
     if session.energy_wh >= order.energy_wh:
         return "ordered energy reached"
+    if spent_at is not None and now >= spent_at:
+        return "ordered money used up"
     ends_at = booked_end(order, session)
     if ends_at is not None and now >= ends_at:
         return "booked time over"
     return ""
 
 
-def look_again_at(order: Order, session: Session, *, now: datetime) -> datetime:
-    """When to ask the station again: after 20 s of silence, when the time is over or the target should be reached."""
+def look_again_at(order: Order, session: Session, *, spent_at: datetime | None, now: datetime) -> datetime:
+    """When to ask the station again: after 20 s of silence, when time or money are over, at the energy ordered."""
     heard_at = max(part for part in (session.started_at, session.read_at) if part is not None)
     target_wh = order.energy_wh + (session.meter_start_wh or 0)
-    return next_look(heard_at, _newest_registers(session), target_wh, ends_at=booked_end(order, session), now=now)
+    ends_at = min((at for at in (booked_end(order, session), spent_at) if at is not None), default=None)
+    return next_look(heard_at, _newest_registers(session), target_wh, ends_at=ends_at, now=now)
 
 
 def final_registers(session: Session | WalkIn, ack: Ack | None) -> tuple[int, int, str]:

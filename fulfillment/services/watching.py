@@ -24,6 +24,7 @@ from fulfillment.services.running import (
     target_reached,
 )
 from fulfillment.services.sessions import lock_session
+from fulfillment.services.spending import used_up_at
 from orders.models import Order
 
 S = Session.State
@@ -64,7 +65,8 @@ def _take_in(due: Session, answer: Answer, now: datetime) -> None:
 
 def _unheard(order: Order, session: Session, *, now: datetime) -> None:
     """The station cannot be asked: end at the target all the same, settle provisionally after a long silence."""
-    reason = target_reached(order, session, now=now)
+    spent_at = used_up_at(order, session, now=now)
+    reason = target_reached(order, session, spent_at=spent_at, now=now)
     heard_at = session.read_at or session.started_at or now
     if reason:
         begin_stop(order, session, now=now, reason=reason)
@@ -74,5 +76,6 @@ def _unheard(order: Order, session: Session, *, now: datetime) -> None:
         finish(order, session, None, now=now, release=True)
     else:
         soon = now + timedelta(seconds=states.wait_s(session.attempts))
-        session.next_at = max(soon, min(look_again_at(order, session, now=now), now + timedelta(seconds=30)))
+        wanted = look_again_at(order, session, spent_at=spent_at, now=now)
+        session.next_at = max(soon, min(wanted, now + timedelta(seconds=30)))
         session.save()

@@ -10,7 +10,9 @@ from django.http import HttpResponse
 from django.test import Client
 
 from fulfillment import services as fulfillment
+from fulfillment.cloudevents import Incoming
 from fulfillment.models import Session, StationEvent
+from fulfillment.services.ingest import Told, told
 from tests.factories.orders import NOW
 
 TYPES = "com.ev-power-supplier.charging-station."
@@ -51,3 +53,10 @@ def status_of(session: Session) -> dict[str, Any]:
 def meter(session: Session, energy_wh: int, at: datetime, **changes: Any) -> dict[str, Any]:
     values = {"sessionId": session.remote_id, "timestamp": at.isoformat(), "energyWh": energy_wh, "powerW": 30_000}
     return status_of(session) | values | changes
+
+
+def said(session: Session, gain_wh: int, at: datetime, id_: str = "", **changes: Any) -> Told:
+    data = meter(session, (session.meter_start_wh or 0) + gain_wh, at, **changes)
+    made = told(Incoming("s", id_ or f"{at}-{gain_wh}", f"{TYPES}meter-values.v1", at, data))
+    assert made is not None
+    return made

@@ -18,13 +18,13 @@ from fulfillment.cloudevents import Incoming
 from fulfillment.models import Reading, Session, StationEvent, WalkInReading
 from fulfillment.services import consuming, ingest, meter_stream
 from fulfillment.services.consuming import Consumer
-from fulfillment.services.ingest import Taken, Told, take_in, told
+from fulfillment.services.ingest import Taken, take_in, told
 from fulfillment.services.meter_stream import INLET, Inlet, Outlet, stream_name
 from orders.models import Order
 from tests.factories.fulfillment import charging_session, run_steps
 from tests.fulfillment.cards import a_card, a_station, charging_walk_in
 from tests.fulfillment.supplier import FakeSupplier
-from tests.fulfillment.telling import TYPES, event, meter, post
+from tests.fulfillment.telling import TYPES, event, meter, post, said
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("events_token"), pytest.mark.urls("fulfillment.urls")]
 
@@ -48,13 +48,6 @@ def consumer() -> Iterator[Consumer]:
     outlet = Outlet("one")
     yield Consumer(outlet)
     outlet.close()
-
-
-def said(session: Session, gain_wh: int, at: datetime, id_: str = "", **changes: Any) -> Told:
-    data = meter(session, (session.meter_start_wh or 0) + gain_wh, at, **changes)
-    made = told(Incoming("s", id_ or f"{at}-{gain_wh}", f"{TYPES}meter-values.v1", at, data))
-    assert made is not None
-    return made
 
 
 def posted(session: Session, gain_wh: int, at: datetime, *, id_: str, **changes: Any) -> int:

@@ -82,6 +82,8 @@ def test_value_of_a_session_that_does_not_charge_yet_is_not_believed() -> None:
         ({"order_wh": 100}, value(0, 1_100), True),
         ({"ends_at": NOW}, value(0, 1_100), True),
         ({"ends_at": NOW + timedelta(seconds=1)}, value(0, 1_100), False),
+        ({"money_look_at": NOW}, value(0, 1_100), True),
+        ({"money_look_at": NOW + timedelta(seconds=1)}, value(0, 1_100), False),
         ({}, value(0, 1_100, 0), True),
         ({"state": "paused"}, value(0, 1_100, 0), False),
         ({"state": "paused"}, value(0, 1_100), True),
