@@ -18,7 +18,7 @@ from launcher.telling import Teller
 
 COVERAGE = "--coverage"  # our own; all other arguments are pytest's
 MEASURING = ("--cov", "--cov-branch", "--cov-report=")
-WORKERS = "3"  # for two processors: two play the stories, which mostly wait, while the third runs the rest
+WORKERS = "4"  # for two processors: two play the stories, which mostly wait, while two run the rest
 OWN_CONCURRENCY = re.compile(r"-n\d*|-n=?\w+|--numprocesses.*|--pdb|--trace|-p")
 
 
