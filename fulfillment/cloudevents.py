@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 MOST_EVENTS = 500
 LONGEST_TEXT = 255
+DEEPEST = 64
 STRUCTURED = "application/cloudevents+json"
 BATCH = "application/cloudevents-batch+json"
 JSON = "application/json"
@@ -65,6 +66,8 @@ def _event(document: object, path: str, *, now: datetime) -> Incoming:
         raise EventRefusedError(f"{path}specversion", document.get("specversion"), "1.0")
     if "data" not in document:
         raise EventRefusedError(f"{path}data", None, "a JSON object (data_base64 is not read)")
+    if not _shallow(document["data"]):
+        raise EventRefusedError(f"{path}data", "JSON nested deeper", f"at most {DEEPEST} levels")
     return Incoming(
         source=_text(document, "source", path, longest=LONGEST_TEXT),
         event_id=_text(document, "id", path, longest=LONGEST_TEXT),
@@ -72,6 +75,22 @@ def _event(document: object, path: str, *, now: datetime) -> Incoming:
         time=_time(document.get("time"), f"{path}time", now=now),
         data=document["data"],
     )
+
+
+def _shallow(data: object) -> bool:
+    """Whether it can be written out again anywhere: what is nested by the hundred may not."""
+    level = [data]
+    for _ in range(DEEPEST):
+        level = [child for each in level for child in _children(each) if isinstance(child, dict | list)]
+        if not level:
+            return True
+    return False
+
+
+def _children(value: object) -> Iterable[object]:
+    if isinstance(value, dict):
+        return value.values()
+    return value if isinstance(value, list) else ()
 
 
 def _text(document: dict[str, Any], name: str, path: str, *, longest: int) -> str:

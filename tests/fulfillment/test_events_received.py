@@ -71,6 +71,8 @@ def test_batch_is_read() -> None:
         (b"[" * 5000, "$"),
         (json.dumps(event("faulted", {"stationId": "a\0b"})).encode(), "$"),
         (rb'{"specversion":"1.0","id":"\ud800","source":"s","type":"t","data":{}}', "$"),
+        (json.dumps(event("faulted", "@")).replace('"@"', "[" * 65 + "]" * 65).encode(), "$.data"),
+        (json.dumps(event("faulted", "@")).replace('"@"', '{"a":' * 400 + "1" + "}" * 400).encode(), "$.data"),
         (event("recovered", {}, specversion="0.3"), "$.specversion"),
         (event("recovered", {}, id=""), "$.id"),
         (event("recovered", {}, id=7), "$.id"),
@@ -101,3 +103,8 @@ def test_strange_content_type_is_refused() -> None:
 
 def test_oversized_body_is_refused() -> None:
     assert post(b" " * 300_000).status_code == 413
+
+
+def test_what_is_nested_as_deep_as_allowed_is_taken() -> None:
+    body = json.dumps(event("faulted", "@")).replace('"@"', "[" * 64 + "]" * 64)
+    assert post(body.encode()).status_code == 202
