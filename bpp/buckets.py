@@ -8,17 +8,13 @@ import threading
 import time
 from typing import Final
 
-from django.conf import settings
-from redis import Redis
-from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
-from redis.retry import Retry
 
 from bpp.guard import Rate
+from core.prompt import prompt_redis
 
 log = logging.getLogger(__name__)
 
-WAIT_S: Final = 0.5  # to connect, and again to be answered
 REST_S: Final = 1.0
 # A bucket as the one time at which it will be full again; by the clock of Redis, which is the same for all.
 _TAKE: Final = """
@@ -45,7 +41,6 @@ class SharedRate:
         self._each_ms = round(1000 / per_s)
         self._most_ms = self._each_ms * burst
         self._own = Rate(per_s, burst)
-        self._redis: Redis | None = None
         self._silent_until = 0.0
         self._lock = threading.Lock()
 
@@ -66,15 +61,4 @@ class SharedRate:
 
     def _ask(self, name: str) -> int:
         key = f"vb:rate:{self._kind}:{hashlib.sha256(name.encode()).hexdigest()}"
-        return int(self._client().eval(_TAKE, 1, key, self._each_ms, self._most_ms))
-
-    def _client(self) -> Redis:
-        with self._lock:
-            if self._redis is None:
-                self._redis = Redis.from_url(
-                    settings.REDIS_URL,
-                    socket_timeout=WAIT_S,
-                    socket_connect_timeout=WAIT_S,
-                    retry=Retry(NoBackoff(), 0),
-                )
-            return self._redis
+        return int(prompt_redis().eval(_TAKE, 1, key, self._each_ms, self._most_ms))

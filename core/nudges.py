@@ -10,23 +10,20 @@ from celery import Celery
 from django.conf import settings
 from django.db import transaction
 from kombu.exceptions import OperationalError
-from redis import Redis
-from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
-from redis.retry import Retry
+
+from core.prompt import WAIT_S, prompt_redis
 
 log = logging.getLogger(__name__)
 
 PENDING_MS = 2000
 REST_S = 1.0
-WAIT_S = 0.5  # to connect, and again to be answered; the first wait in vain ends it
 
 
 class Bell:
     """One pending wake-up per queue: `ring` sends a task unless one is already on its way."""
 
     def __init__(self) -> None:
-        self._redis: Redis | None = None
         self._celery: Celery | None = None
         self._silent_until = 0.0
         self._lock = threading.Lock()
@@ -36,7 +33,7 @@ class Bell:
         if time.monotonic() < self._silent_until:
             return
         try:
-            if self._client().set(_pending(queue), "1", nx=True, px=PENDING_MS):
+            if prompt_redis().set(_pending(queue), "1", nx=True, px=PENDING_MS):
                 self._sender().send_task(queue, expires=30, ignore_result=True)
         except (RedisError, OperationalError, OSError) as err:
             self._silent_until = time.monotonic() + REST_S
@@ -45,7 +42,7 @@ class Bell:
     def heard(self, queue: str) -> None:
         """Let the next nudge for `queue` through; a worker calls this before it looks for work."""
         try:
-            self._client().delete(_pending(queue))
+            prompt_redis().delete(_pending(queue))
         except (RedisError, OSError):
             return
 
@@ -59,17 +56,6 @@ class Bell:
                 prompt = {"max_retries": 0, "socket_timeout": WAIT_S, "socket_connect_timeout": WAIT_S}
                 self._celery.conf.broker_transport_options.update(prompt)
             return self._celery
-
-    def _client(self) -> Redis:
-        with self._lock:
-            if self._redis is None:
-                self._redis = Redis.from_url(
-                    settings.REDIS_URL,
-                    socket_timeout=WAIT_S,
-                    socket_connect_timeout=WAIT_S,
-                    retry=Retry(NoBackoff(), 0),
-                )
-            return self._redis
 
 
 BELL = Bell()
